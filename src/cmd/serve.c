@@ -1,0 +1,174 @@
+/* The daemon: opens the store, restores and supervises the sources, serves HTTP, ends in order. */
+#include "cmd/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/http.h"
+#include "base/text.h"
+#include "os/file.h"
+#include "os/loop.h"
+#include "run/source.h"
+#include "run/supervisor.h"
+#include "store/store.h"
+
+enum { HEALTH_CHECK_MS = 1000 };
+
+struct daemon {
+    const struct command_invocation *invocation;
+    struct hf_store *store;
+    struct loop *loop;
+    struct supervisor *supervisor;
+    struct http_server *server;
+    struct api_context context;
+    struct loop_signal *on_term, *on_int;
+    struct loop_timer *health_timer;
+    char address[128];
+    int is_stopping;
+    int exit_code; /* an hf_code */
+    struct hf_error error;
+};
+
+static void log_line(void *arg, const char *line) {
+    char now[TEXT_TIME_BYTES];
+    (void)arg;
+    text_time(os_wall_ms(os_real()), now);
+    fprintf(stderr, "%s ", now);
+    command_print_safely(line, strlen(line), stderr);
+    fputc('\n', stderr);
+}
+
+static void supervisor_stopped(void *arg) {
+    struct daemon *daemon = arg;
+    loop_stop(daemon->loop);
+}
+
+static void stop(struct daemon *daemon) {
+    if (daemon->is_stopping)
+        return;
+    daemon->is_stopping = 1;
+    http_server_close(&daemon->server);
+    if (daemon->supervisor)
+        supervisor_stop(daemon->supervisor, supervisor_stopped, daemon);
+    else
+        loop_stop(daemon->loop);
+}
+
+static void signalled(void *arg, int number) {
+    log_line(NULL, number == SIGINT ? "interrupted: stopping the sources" : "terminated: stopping the sources");
+    stop(arg);
+}
+
+/* A store that failed in a commit trusts nothing any more: the next start reads only what is durable. */
+static void look_at_health(void *arg) {
+    struct daemon *daemon = arg;
+    struct hf_error error = {0};
+    if (store_health(daemon->store, &error) == 0) {
+        loop_timer_set(daemon->health_timer, HEALTH_CHECK_MS);
+        return;
+    }
+    daemon->exit_code = HF_ERR_FAILED;
+    error_copy(&daemon->error, &error);
+    stop(daemon);
+}
+
+static void print_signin(struct daemon *daemon) {
+    BUF_AUTO struct buf path;
+    struct hf_error error = {0};
+    buf_init(&path);
+    if (http_server_make_signin(daemon->server, API_SCOPE_ADMIN, &path, &error) != 0)
+        command_print_error(daemon->invocation, &error);
+    else
+        printf("sign in once: %s%s\n", daemon->address, buf_text(&path));
+}
+
+static void open_doors(struct daemon *daemon) {
+    const struct command_invocation *invocation = daemon->invocation;
+    const char *listen = invocation->listen ? invocation->listen : "127.0.0.1:7420";
+    struct http_options options = {.listen = strcmp(listen, "none") == 0 ? NULL : listen,
+                                   .socket_path = invocation->globals.socket_path,
+                                   .log = log_line};
+    int code = http_server_open(&daemon->context, &options, &daemon->server, &daemon->error);
+    if (code != 0) {
+        daemon->exit_code = code;
+        stop(daemon);
+        return;
+    }
+    daemon->context.server = daemon->server;
+    const char *colon = strrchr(listen, ':');
+    if (options.listen)
+        snprintf(daemon->address, sizeof daemon->address, "http://%.*s:%d", colon ? (int)(colon - listen) : 9,
+                 colon ? listen : "127.0.0.1", http_server_port(daemon->server));
+    else
+        snprintf(daemon->address, sizeof daemon->address, "unix:%s", invocation->globals.socket_path);
+    daemon->context.address = daemon->address;
+    printf("holdfast ready on %s\n", daemon->address);
+    if (invocation->signin && options.listen)
+        print_signin(daemon);
+    fflush(stdout);
+}
+
+static void restored(void *arg, const char *report_json) {
+    struct daemon *daemon = arg;
+    (void)report_json; /* the supervisor has logged a line per source */
+    if (!daemon->is_stopping)
+        open_doors(daemon);
+}
+
+static int open_store(struct daemon *daemon, struct hf_error *error) {
+    const char *data_dir = daemon->invocation->globals.data_dir;
+    struct hf_store_options options = {.struct_bytes = sizeof options};
+    BUF_AUTO struct buf url;
+    buf_init(&url);
+    int code = file_make_folders(os_real(), data_dir, 0700, error);
+    if (code != 0)
+        return error_wrap(error, code, "make the data directory '%s'", data_dir);
+    buf_printf(&url, "sqlite:%s/store.db", data_dir);
+    code = hf_store_open(buf_text(&url), &options, &daemon->store, error);
+    return code == 0 ? source_declare_kinds(daemon->store, error) : code;
+}
+
+static int start(struct daemon *daemon, struct hf_error *error) {
+    int code = open_store(daemon, error);
+    if (code != 0)
+        return code;
+    code = loop_new(os_real(), &daemon->loop, error);
+    if (code != 0)
+        return code;
+    if (loop_signal_new(daemon->loop, SIGTERM, signalled, daemon, &daemon->on_term) != 0 ||
+        loop_signal_new(daemon->loop, SIGINT, signalled, daemon, &daemon->on_int) != 0 ||
+        loop_timer_new(daemon->loop, look_at_health, daemon, &daemon->health_timer) != 0)
+        return error_set(error, HF_ERR_NO_MEMORY, "set up the loop");
+    loop_timer_set(daemon->health_timer, HEALTH_CHECK_MS);
+    daemon->context = (struct api_context){.store = daemon->store,
+                                           .os = os_real(),
+                                           .data_dir = daemon->invocation->globals.data_dir,
+                                           .has_supervisor = 1,
+                                           .started_ms = os_wall_ms(os_real())};
+    struct supervisor_options options = {.data_dir = daemon->invocation->globals.data_dir, .log = log_line};
+    return supervisor_new(daemon->store, daemon->loop, &options, restored, daemon, &daemon->supervisor, error);
+}
+
+int command_serve(const struct command_invocation *invocation) {
+    struct daemon daemon = {.invocation = invocation};
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    int code = start(&daemon, &daemon.error);
+    if (code == 0) {
+        loop_run(daemon.loop);
+        code = daemon.exit_code;
+    }
+    http_server_close(&daemon.server);
+    supervisor_free(&daemon.supervisor);
+    loop_timer_free(&daemon.health_timer);
+    loop_signal_free(&daemon.on_term);
+    loop_signal_free(&daemon.on_int);
+    loop_free(&daemon.loop);
+    hf_store_close(&daemon.store);
+    if (code != 0)
+        command_print_error(invocation, &daemon.error);
+    return code == 0 ? 0 : hf_code_exit_status(code);
+}

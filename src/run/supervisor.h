@@ -1,0 +1,27 @@
+/* The supervisor: keeps what is wanted running, in the loop's thread, and survives its own death. */
+#ifndef HF_RUN_SUPERVISOR_H
+#define HF_RUN_SUPERVISOR_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "holdfast.h"
+#include "os/loop.h"
+
+struct supervisor;
+struct supervisor_options {
+    const char *data_dir;      /* instance name of cgroups, children's HOLDFAST_DATA */
+    const char *python;        /* NULL: "python3" in PATH */
+    void (*log)(void *arg, const char *line); /* lines for people; may be NULL */
+    void *log_arg;
+};
+
+/* Reads what the store says, ends what still lives of an earlier daemon, then starts what is wanted. `restored` is called once
+ * with the report: {"restored":[names],"skipped":[{"name","reason"}],"failed":[{"name","reason"}]}. */
+int supervisor_new(struct hf_store *store, struct loop *loop, const struct supervisor_options *options,
+                   void (*restored)(void *arg, const char *report_json), void *arg,
+                   struct supervisor **ret_supervisor, struct hf_error *error);
+/* Ends all children (SIGTERM, then SIGKILL), leaves what is wanted as it is, saves, then calls done. */
+void supervisor_stop(struct supervisor *supervisor, void (*done)(void *arg), void *arg);
+void supervisor_free(struct supervisor **supervisor);
+
+#endif

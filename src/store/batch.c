@@ -1,0 +1,177 @@
+#include "store/batch.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "store/key.h"
+
+enum { HELPERS_MAX = 3, HELPER_BYTES = 1 << 20 };
+
+int hf_batch_new(const char *who, struct hf_batch **ret_batch, struct hf_error *error) {
+    struct hf_batch *batch = MEM_NEW(struct hf_batch);
+    if (batch)
+        batch->who = mem_strdup(who ? who : "");
+    if (!batch || !batch->who) {
+        mem_free(batch);
+        return error_set(error, HF_ERR_NO_MEMORY, "make batch: memory is used up");
+    }
+    vec_init(&batch->changes);
+    map_init(&batch->keys);
+    *ret_batch = batch;
+    return 0;
+}
+
+void hf_batch_free(struct hf_batch **batch) {
+    if (!batch || !*batch)
+        return;
+    for (size_t i = 0; i < (*batch)->changes.count; i++)
+        mem_free((*batch)->changes.items[i]);
+    vec_fini(&(*batch)->changes);
+    map_fini(&(*batch)->keys);
+    mem_free((*batch)->who);
+    mem_free(*batch);
+    *batch = NULL;
+}
+
+static int check_arguments(const struct hf_batch *batch, const struct hf_change_options *options,
+                           struct hf_error *error) {
+    if (!batch)
+        return error_set(error, HF_ERR_INVALID, "the batch is NULL");
+    if (options && (options->condition < HF_ALWAYS || options->condition > HF_IF_HASH))
+        return error_set(error, HF_ERR_INVALID, "condition %d is unknown", (int)options->condition);
+    return 0;
+}
+
+/* One block: the change, kind, id, document. */
+static struct batch_change *new_change(const char *kind, const char *id, const char *json, size_t json_bytes) {
+    size_t kind_bytes = strlen(kind) + 1, id_bytes = strlen(id) + 1;
+    if (json_bytes > SIZE_MAX / 2)
+        return NULL;
+    struct batch_change *change = mem_alloc(sizeof *change + kind_bytes + id_bytes + json_bytes + 1);
+    if (!change)
+        return NULL;
+    char *texts = (char *)(change + 1);
+    memset(change, 0, sizeof *change);
+    change->kind = memcpy(texts, kind, kind_bytes);
+    change->id = memcpy(texts + kind_bytes, id, id_bytes);
+    char *document = texts + kind_bytes + id_bytes;
+    if (json_bytes > 0)
+        memcpy(document, json, json_bytes);
+    document[json_bytes] = '\0';
+    change->json = document;
+    change->json_bytes = json_bytes;
+    return change;
+}
+
+/* The key in the map is "kind\0id": both lie behind each other in the change. */
+static int add_change(struct hf_batch *batch, struct batch_change *change, struct hf_error *error) {
+    size_t key_bytes = strlen(change->kind) + 1 + strlen(change->id);
+    if (map_get(&batch->keys, change->kind, key_bytes))
+        return error_set(error, HF_ERR_INVALID, "it is in the batch already");
+    if (vec_push(&batch->changes, change) != 0)
+        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+    if (map_set(&batch->keys, change->kind, key_bytes, change, NULL) != 0) {
+        batch->changes.count--;
+        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+    }
+    batch->bytes += change->json_bytes;
+    return 0;
+}
+
+static int add(struct hf_batch *batch, enum hf_what what, const char *kind, const char *id, const char *json,
+               size_t json_bytes, const struct hf_change_options *options, struct hf_error *error) {
+    int code = check_arguments(batch, options, error);
+    if (code == 0)
+        code = store_key_check(kind, id, error);
+    if (code != 0)
+        return code;
+    struct batch_change *change = new_change(kind, id, json, json_bytes);
+    if (!change)
+        return error_set(error, HF_ERR_NO_MEMORY, "add '%s/%s' to batch: memory is used up", kind, id);
+    change->what = what;
+    if (what == HF_DELETE)
+        change->json = NULL;
+    if (options)
+        change->options = *options;
+    code = add_change(batch, change, error);
+    if (code != 0) {
+        mem_free(change);
+        error_wrap(error, code, "add '%s/%s' to batch", kind, id);
+    }
+    return code;
+}
+
+int hf_batch_put(struct hf_batch *batch, const char *kind, const char *id, const char *json, size_t json_bytes,
+                 const struct hf_change_options *options, struct hf_error *error) {
+    if (!json && json_bytes > 0)
+        return error_set(error, HF_ERR_INVALID, "the document is NULL");
+    return add(batch, HF_PUT, kind, id, json, json_bytes, options, error);
+}
+
+int hf_batch_delete(struct hf_batch *batch, const char *kind, const char *id, const struct hf_change_options *options,
+                    struct hf_error *error) {
+    return add(batch, HF_DELETE, kind, id, NULL, 0, options, error);
+}
+
+/* Several threads take one change after the other until all are hashed or one is refused. */
+struct preparation {
+    const struct hf_batch *batch;
+    const struct json_limits *limits;
+    atomic_size_t next;
+    atomic_size_t failed_at; /* the first change that is refused, whoever found it */
+    pthread_mutex_t lock;    /* of code and error */
+    int code;
+    struct hf_error error;
+};
+
+static void refuse(struct preparation *job, size_t index, int code, const struct hf_error *error) {
+    pthread_mutex_lock(&job->lock);
+    if (index < atomic_load(&job->failed_at)) {
+        const struct batch_change *change = batch_change_at(job->batch, index);
+        atomic_store(&job->failed_at, index);
+        job->code = code;
+        error_copy(&job->error, error);
+        error_wrap(&job->error, code, "put '%s/%s'", change->kind, change->id);
+    }
+    pthread_mutex_unlock(&job->lock);
+}
+
+static void *prepare_some(void *arg) {
+    struct preparation *job = arg;
+    struct json_doc doc JSON_AUTO;
+    struct buf scratch BUF_AUTO;
+    json_init(&doc);
+    buf_init(&scratch);
+    for (;;) {
+        size_t index = atomic_fetch_add(&job->next, 1);
+        if (index >= job->batch->changes.count || index > atomic_load(&job->failed_at))
+            return NULL;
+        struct batch_change *change = batch_change_at(job->batch, index);
+        if (change->what == HF_DELETE)
+            continue;
+        struct hf_error error = {0};
+        int code =
+            json_hash(&doc, &scratch, change->json, change->json_bytes, job->limits, change->hash, &error);
+        if (code != 0)
+            refuse(job, index, code, &error);
+    }
+}
+
+int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, struct hf_error *error) {
+    struct preparation job = {.batch = batch, .limits = limits, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t helpers[HELPERS_MAX];
+    int count = 0;
+    atomic_init(&job.next, 0);
+    atomic_init(&job.failed_at, SIZE_MAX);
+    /* No helper is no failure: this thread does all of it then. */
+    while (count < HELPERS_MAX && batch->bytes / HELPER_BYTES > (size_t)count &&
+           pthread_create(&helpers[count], NULL, prepare_some, &job) == 0)
+        count++;
+    prepare_some(&job);
+    for (int i = 0; i < count; i++)
+        pthread_join(helpers[i], NULL);
+    if (job.code != 0)
+        error_copy(error, &job.error);
+    return job.code;
+}

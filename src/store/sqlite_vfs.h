@@ -1,0 +1,31 @@
+/* SQLite's way to the disk: a VFS of our own, one per open store, with every effect through struct os. */
+#ifndef HF_STORE_SQLITE_VFS_H
+#define HF_STORE_SQLITE_VFS_H
+
+#include "base/error.h"
+#include "os/os.h"
+#include <sqlite3.h>
+
+enum sqlite_role {
+    SQLITE_ROLE_OWNER,   /* keeps WAL's writer and checkpointer locks against other processes for its whole life */
+    SQLITE_ROLE_READER,  /* reads beside the owner, through the shared -shm */
+    SQLITE_ROLE_PRIVATE, /* reads where nobody owns: the WAL's index is in memory, nothing is written at all */
+};
+
+struct sqlite_vfs;
+
+/* dir_fd: the folder of the database; borrowed. Databases are named relative to it. Registers the VFS under a name of its
+ * own; every connection over it must name the same file. Errors: NO_MEMORY. */
+int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struct sqlite_vfs **ret_vfs,
+                   struct hf_error *error);
+void sqlite_vfs_free(struct sqlite_vfs **vfs); /* after the last connection was closed */
+const char *sqlite_vfs_name(const struct sqlite_vfs *vfs);
+
+/* What a connection's files met last: negative errno, 0 when nothing failed since sqlite_vfs_forget. */
+int sqlite_vfs_errno(sqlite3 *db);
+void sqlite_vfs_forget(sqlite3 *db);
+
+/* How often this connection began to sync its WAL: a failed COMMIT that did not get so far left nothing behind. */
+uint64_t sqlite_vfs_wal_syncs(sqlite3 *db);
+
+#endif

@@ -1,0 +1,104 @@
+"""The build folders of the test run, and the test programs that each of them runs."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+
+from . import results
+from .jobs import Job, Outcome
+
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1",
+}
+SUITES_BY_EXIT_STATUS = ("fuzz",)
+
+
+class Build:
+    """folder; arguments of `meson setup`; `wants` says of a test's tags whether it runs in this build."""
+
+    def __init__(self, folder, arguments, wants, environment=None, sanitized=True):
+        self.folder, self.arguments, self.wants = folder, arguments, wants
+        self.environment, self.sanitized = environment or {}, sanitized
+
+
+# Tags (meson suites): `normal` keeps a test out of the sanitizer builds, where it would take too long; `threads` has it
+# run under the thread sanitizer as well.
+BUILDS = [
+    Build("build", [], lambda tags: "normal" in tags or "power" in tags, sanitized=False),
+    Build("build-asan", ["-Db_sanitize=address,undefined"],
+          lambda tags: not tags & {"normal", "power", "fuzz"}),
+    Build("build-tsan", ["-Db_sanitize=thread"], lambda tags: "threads" in tags),
+    Build("build-fuzz", ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+          lambda tags: "fuzz" in tags, {"CC": "clang"}),
+]
+
+
+def command_output(command, environment=None):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", env={**os.environ, **(environment or {})})
+    return done.returncode, done.stdout
+
+
+def configure(build):
+    if os.path.exists(os.path.join(build.folder, "build.ninja")) and tests_of(build.folder):
+        return 0, ""
+    again = ["--reconfigure"] if os.path.exists(os.path.join(build.folder, "build.ninja")) else []
+    return command_output(["meson", "setup", build.folder, *again, *build.arguments], build.environment)
+
+
+def tests_of(folder):
+    status, text = command_output(["meson", "introspect", "--tests", folder])
+    return json.loads(text) if status == 0 else []
+
+
+def tags_of(test):
+    return {suite.split(":")[-1] for suite in test["suite"]}
+
+
+def compile_build(build, workers):
+    """Returns (tests that run here, Outcome of the build)."""
+    status, text = configure(build)
+    tests = []
+    if status == 0:
+        default = ["all"] if not build.sanitized else []
+        # Twice: the first run may regenerate the list of tests from a changed meson.build.
+        status, text = command_output(["ninja", "-C", build.folder, "build.ninja"])
+        tests = [test for test in tests_of(build.folder) if build.wants(tags_of(test))]
+        targets = {os.path.relpath(test["cmd"][0], os.path.abspath(build.folder)) for test in tests}
+        targets = sorted(target for target in targets if not target.startswith(".."))
+        if status == 0 and default + targets:
+            status, text = command_output(["ninja", "-j", str(workers), "-k", "0", "-C", build.folder,
+                                           *default, *targets])
+    text = "\n".join(line for line in text.splitlines() if not re.match(r"\[\d+/\d+\] ", line))
+    case = results.Case("compiles", results.PASSED if status == 0 else results.FAILED, text)
+    tests = [test for test in tests if os.path.exists(test["cmd"][0])]
+    return tests, Outcome(Job("build", build.folder, []), [case], 0)
+
+
+def without_random_addresses():
+    """The sanitizers of gcc 12 do not start where the kernel spreads addresses widely."""
+    command = ["setarch", platform.machine(), "-R"]
+    try:
+        return command if command_output(command + ["true"])[0] == 0 else []
+    except OSError:
+        return []
+
+
+def job_of_test(test, build):
+    tags = tags_of(test)
+    suite = next((tag for tag in test["suite"] if tag.split(":")[-1] not in ("threads", "normal")), "unit")
+    suite = suite.split(":")[-1]
+    sanitizer = build.folder.partition("-")[2]
+    return Job(
+        suite=f"{suite} ({sanitizer})" if sanitizer else suite,
+        name=test["name"],
+        command=(without_random_addresses() if build.sanitized else []) + test["cmd"],
+        timeout_s=test["timeout"] or 300,
+        environment={"CMOCKA_MESSAGE_OUTPUT": "TAP", **SANITIZER_OPTIONS, **test["env"]},
+        folder=test["workdir"] or ".",
+        alone=not test["is_parallel"],
+        judge=results.verdict_by_exit_status if tags & set(SUITES_BY_EXIT_STATUS) else results.verdict)

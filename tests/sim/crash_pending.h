@@ -1,0 +1,44 @@
+/* What of the operations so far is safe, and what may still be lost. */
+#ifndef HF_SIM_CRASH_PENDING_H
+#define HF_SIM_CRASH_PENDING_H
+
+#include "sim/crash_states.h"
+
+/* How an operation that was not synced has reached the disk. */
+enum crash_how { CRASH_NOT, CRASH_WHOLE, CRASH_FIRST, CRASH_LAST, CRASH_SOME, CRASH_ZEROS };
+
+struct crash_choice {
+    enum crash_how how;
+    uint32_t sectors; /* FIRST, LAST: how many; SOME: which, as a seed */
+};
+
+struct crash_pending_op {
+    const struct sim_op *op;
+    uint64_t key;
+    int synced_from, synced_to; /* strict: a move between folders needs both */
+    struct crash_choice choice;
+};
+
+struct crash_pending {
+    enum crash_order order;
+    struct sim_image safe;
+    uint64_t safe_key; /* the sum of the keys of what is safe: names the image */
+    struct crash_pending_op *ops;
+    size_t count, room;
+    struct crash_pending_op *mapped; /* written through maps: never synced, of no interest one by one */
+    size_t mapped_count, mapped_room;
+};
+
+void crash_pending_init(struct crash_pending *pending, const struct sim_record *record, enum crash_order order);
+void crash_pending_fini(struct crash_pending *pending);
+void crash_pending_take(struct crash_pending *pending, const struct sim_op *op, uint64_t key); /* the next operation */
+
+/* Names and sizes: under ext4 these reach the disk in order. */
+int crash_is_metadata(enum crash_order order, const struct sim_op *op);
+uint32_t crash_sectors(const struct sim_op *op); /* that a write touches */
+
+/* The state that the choices make: a number that names it, and the image. */
+uint64_t crash_pending_key(struct crash_pending *pending);
+void crash_pending_image(const struct crash_pending *pending, struct sim_image *ret_image);
+
+#endif
