@@ -22,7 +22,7 @@ help:
 build:
 	@packaging/need-packages build
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
-	@ninja -j $(JOBS) -C $(BUILD)
+	@ninja -j $(JOBS) -C $(BUILD) program
 
 run: build
 	@exec packaging/run-sample $(BUILD)/holdfast
@@ -36,7 +36,8 @@ bench: build
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
-	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
+	@ninja -j $(JOBS) -C $(BUILD) program
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
 
 format:
 	@packaging/need-packages build test

@@ -1,5 +1,6 @@
 /* How fast a document's hash is made from its text: read, canonical form, XXH3-128; held against XXH3-128 of the same
- * bytes as they stand. One line for each measure: name value unit limit ratio (ratio: how often slower than the limit). */
+ * bytes as they stand. One line for each measure: name value unit limit ratio (ratio: how often slower than the limit).
+ */
 #include "base/json.h"
 
 #include <stdio.h>
@@ -44,16 +45,56 @@ static void put_schedule(struct json_writer *writer) {
 /* The members in pairs: a name, and what its value is like. Not in the order of their bytes, as in real documents. */
 static void put_members(struct json_writer *writer, unsigned seed) {
     static const char *const members[] = {
-        "body 0",           "browser_steps []", "last_error_text 0", "check_unique_lines b", "conditions []",
-        "content_type n",   "consecutive_id n", "date_created n",    "extract_text []",      "fetch_backend s",
-        "fetch_time n",     "filter_added b",   "filter_failure b",  "filter_removed b",     "screenshot b",
-        "has_ldjson b",     "headers {}",       "ignore_text []",    "ignore_status b",      "in_stock b",
-        "include []",       "last_checked n",   "last_error b",      "last_viewed n",        "method s",
-        "muted b",          "body_format s",    "notify_title 0",    "notify_urls []",       "page_title s",
-        "paused b",         "previous_hash h",  "checked_hash h",    "processor s",          "process_time n",
-        "price_threshold n", "proxy 0",         "remote_server 0",   "sort_text b",          "selectors []",
-        "text_block []",    "tags []",          "track_json b",      "trim_white_space b",   "unique_lines b",
-        "use_defaults b",   "uuid h",           "delay 0",           "javascript 0",         "window n",
+        "body 0",
+        "browser_steps []",
+        "last_error_text 0",
+        "check_unique_lines b",
+        "conditions []",
+        "content_type n",
+        "consecutive_id n",
+        "date_created n",
+        "extract_text []",
+        "fetch_backend s",
+        "fetch_time n",
+        "filter_added b",
+        "filter_failure b",
+        "filter_removed b",
+        "screenshot b",
+        "has_ldjson b",
+        "headers {}",
+        "ignore_text []",
+        "ignore_status b",
+        "in_stock b",
+        "include []",
+        "last_checked n",
+        "last_error b",
+        "last_viewed n",
+        "method s",
+        "muted b",
+        "body_format s",
+        "notify_title 0",
+        "notify_urls []",
+        "page_title s",
+        "paused b",
+        "previous_hash h",
+        "checked_hash h",
+        "processor s",
+        "process_time n",
+        "price_threshold n",
+        "proxy 0",
+        "remote_server 0",
+        "sort_text b",
+        "selectors []",
+        "text_block []",
+        "tags []",
+        "track_json b",
+        "trim_white_space b",
+        "unique_lines b",
+        "use_defaults b",
+        "uuid h",
+        "delay 0",
+        "javascript 0",
+        "window n",
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         char key[32], text[64];

@@ -20,5 +20,7 @@ void http_server_close(struct http_server **server);    /* answers what is under
 /* A link good once that signs a browser in: "/signin?code=…", valid for ten minutes, scope given. */
 int http_server_make_signin(struct http_server *server, enum api_scope scope, struct buf *ret_path,
                             struct hf_error *error);
+/* A token that was removed is refused from here on. */
+void http_server_forget_token(struct http_server *server, const char *id);
 
 #endif

@@ -92,6 +92,10 @@ struct api_call {
     /* Gives the reply; exactly once, from any thread; the call may be gone when it returns. */
     void (*finish)(struct api_call *call);
     void *finish_context;
+    /* Long polls: instead of finish, asks that the handler be called again when the store is past `revision`, or after
+     * wait_ms with waited 1. NULL where nothing can be waited for. */
+    void (*wait)(struct api_call *call, uint64_t revision, int64_t wait_ms);
+    int waited;
 };
 
 const struct api_operation *api_find(const char *noun, const char *verb);

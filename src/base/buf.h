@@ -19,10 +19,10 @@ void buf_add(struct buf *buf, const void *bytes, size_t size);
 void buf_add_char(struct buf *buf, char c);
 void buf_add_text(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *buf, const char *format, va_list args);
-char *buf_reserve(struct buf *buf, size_t more);  /* room for `more` bytes behind data+size; NULL when it failed */
+void buf_vprintf(struct buf *buf, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+char *buf_reserve(struct buf *buf, size_t more); /* room for `more` bytes behind data+size; NULL when it failed */
 void buf_remove_front(struct buf *buf, size_t bytes);
-char *buf_take(struct buf *buf); /* the bytes, now the caller's (mem_free); the buffer is empty again */
+char *buf_take(struct buf *buf);             /* the bytes, now the caller's (mem_free); the buffer is empty again */
 const char *buf_text(const struct buf *buf); /* never NULL */
 
 #define BUF_AUTO __attribute__((cleanup(buf_fini)))

@@ -7,10 +7,10 @@ struct code_row {
     const char *text;
 };
 
-static const struct code_row rows[] = {
-    {HF_OK, "ok", 200, 0, 0, "nothing is wrong"},
-#define X(name, code, word, http, exit_code, retryable, text) {(code), (word), (http), (exit_code), (retryable), (text)},
-    HF_ERROR_MAP(X)
+static const struct code_row rows[] = {{HF_OK, "ok", 200, 0, 0, "nothing is wrong"},
+#define X(name, code, word, http, exit_code, retryable, text)                                                          \
+    {(code), (word), (http), (exit_code), (retryable), (text)},
+                                       HF_ERROR_MAP(X)
 #undef X
 };
 

@@ -19,7 +19,8 @@ static void drop_half_character(char *text, size_t room) {
         text[start - 1] = '\0';
 }
 
-static void format_into(char *out, size_t room, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void format_into(char *out, size_t room, const char *format,
+                                                              va_list args) {
     if (vsnprintf(out, room, format, args) < 0)
         out[0] = '\0';
     drop_half_character(out, room);

@@ -5,8 +5,8 @@
 #include "holdfast.h"
 
 #define ERROR_STRINGIFY_(x) #x
-#define ERROR_STRINGIFY(x) ERROR_STRINGIFY_(x)
-#define ERROR_ORIGIN __FILE__ ":" ERROR_STRINGIFY(__LINE__)
+#define ERROR_STRINGIFY(x)  ERROR_STRINGIFY_(x)
+#define ERROR_ORIGIN        __FILE__ ":" ERROR_STRINGIFY(__LINE__)
 
 /* Fill *error (may be NULL) and return code, so that `return error_set(…)` is one line. */
 #define error_set(error, code, ...) error_set_at((error), (code), ERROR_ORIGIN, __VA_ARGS__)

@@ -50,7 +50,7 @@ int json_read(struct json_doc *doc, const char *text, size_t bytes, const struct
 
 /* Looking around. Nodes are named by index; JSON_NONE is "not there", and every function accepts it. */
 #define JSON_NONE UINT32_MAX
-enum json_type json_type_of(const struct json_doc *doc, uint32_t node); /* JSON_NULL for JSON_NONE */
+enum json_type json_type_of(const struct json_doc *doc, uint32_t node);             /* JSON_NULL for JSON_NONE */
 uint32_t json_member(const struct json_doc *doc, uint32_t object, const char *key); /* the value's node */
 uint32_t json_first(const struct json_doc *doc, uint32_t container); /* first child (for objects the first key) */
 uint32_t json_after(const struct json_doc *doc, uint32_t container, uint32_t child); /* next child or key */
@@ -60,7 +60,8 @@ int json_is_string(const struct json_doc *doc, uint32_t node, const char *text);
 int json_to_i64(const struct json_doc *doc, uint32_t node, int64_t *ret_value); /* whole numbers only */
 int json_to_double(const struct json_doc *doc, uint32_t node, double *ret_value);
 int json_to_bool(const struct json_doc *doc, uint32_t node, int fallback);
-/* The decoded string, NUL-terminated, in the arena; NULL when not a string or memory is used up. *ret_bytes may be NULL. */
+/* The decoded string, NUL-terminated, in the arena; NULL when not a string or memory is used up. *ret_bytes may be
+ * NULL. */
 char *json_to_text(const struct json_doc *doc, uint32_t node, struct arena *arena, size_t *ret_bytes);
 /* The same with a member's name: NULL when it is not there or not a string; a number's fallback. */
 char *json_member_text(const struct json_doc *doc, uint32_t object, const char *key, struct arena *arena);
@@ -83,7 +84,7 @@ enum { JSON_WRITE_DEPTH = 64 };
 struct json_writer {
     struct buf *out;
     int depth;
-    int indent;                            /* 0: compact; else spaces per level */
+    int indent; /* 0: compact; else spaces per level */
     uint8_t has_items[JSON_WRITE_DEPTH];
     uint8_t after_key;
 };
@@ -108,7 +109,7 @@ void json_put_bool(struct json_writer *writer, const char *key, int value);
 void json_put_time(struct json_writer *writer, const char *key, int64_t unix_ms); /* RFC 3339; 0 writes null */
 void json_put_raw(struct json_writer *writer, const char *key, const char *json, size_t bytes);
 
-/* Re-writes a value with indentation (for people), members in their order. */
+/* Re-writes a value with indentation for people (0: on one line, without white space), members in their order. */
 void json_pretty(const struct json_doc *doc, uint32_t node, int indent, struct buf *out);
 
 #endif

@@ -41,20 +41,27 @@ static void put_character(struct maker *maker, const char *bytes, size_t size) {
     maker->to += json_escape_byte(byte, maker->to);
 }
 
-static void put_string(struct maker *maker, uint32_t node) {
-    struct json_chars chars = json_chars_of(maker->doc, node);
-    *maker->to++ = '"';
-    while (chars.has_escape && chars.at < chars.end) {
+static void put_escaped(struct maker *maker, struct json_chars chars) {
+    while (chars.at < chars.end) {
         const char *escape = memchr(chars.at, '\\', (size_t)(chars.end - chars.at));
-        if (!escape)
-            break;
-        copy(maker, chars.at, (size_t)(escape - chars.at));
-        chars.at = escape;
-        char bytes[4];
-        size_t size = json_unescape(&chars.at, bytes);
-        put_character(maker, bytes, size);
+        const char *plain_end = escape ? escape : chars.end;
+        copy(maker, chars.at, (size_t)(plain_end - chars.at));
+        chars.at = plain_end;
+        if (escape) {
+            char bytes[4];
+            size_t size = json_unescape(&chars.at, bytes);
+            put_character(maker, bytes, size);
+        }
     }
-    copy(maker, chars.at, (size_t)(chars.end - chars.at));
+}
+
+static inline void put_string(struct maker *maker, uint32_t node) {
+    const struct json_node *string = &maker->doc->nodes[node];
+    *maker->to++ = '"';
+    if (string->has_escape)
+        put_escaped(maker, json_chars_of(maker->doc, node));
+    else
+        copy(maker, maker->doc->text + string->start, string->bytes);
     *maker->to++ = '"';
 }
 

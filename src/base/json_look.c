@@ -86,8 +86,8 @@ int json_to_double(const struct json_doc *doc, uint32_t node, double *ret_value)
     char *text = small;
     if (number->bytes >= sizeof small)
         text = large = mem_alloc((size_t)number->bytes + 1);
-    locale_t locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!text || !locale)
+    locale_t locale = text ? newlocale(LC_ALL_MASK, "C", (locale_t)0) : (locale_t)0;
+    if (!locale)
         return -1;
     memcpy(text, doc->text + number->start, number->bytes);
     text[number->bytes] = '\0';

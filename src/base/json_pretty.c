@@ -13,7 +13,8 @@ struct printer {
 };
 
 static void new_line(struct printer *printer) {
-    buf_printf(printer->out, "\n%*s", (int)printer->depth * printer->indent, "");
+    if (printer->indent > 0)
+        buf_printf(printer->out, "\n%*s", (int)printer->depth * printer->indent, "");
 }
 
 static void put_span(struct printer *printer, uint32_t node) {
@@ -41,7 +42,7 @@ static void put_child(struct printer *printer, struct level *level) {
     level->next = json_after(printer->doc, level->container, child);
     if (json_type_of(printer->doc, level->container) == JSON_OBJECT) {
         put_span(printer, child);
-        buf_add_text(printer->out, ": ");
+        buf_add_text(printer->out, printer->indent > 0 ? ": " : ":");
         child = json_value_of_key(child);
     }
     put_value(printer, child);

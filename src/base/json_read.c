@@ -1,7 +1,7 @@
+#include "base/json_problem.h"
 #include "base/json_string.h"
 #include "base/utf8.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* While a container is open, its node's `next` is the container around it (JSON_NONE for the root): the stack costs no
@@ -11,21 +11,16 @@ struct reader {
     const char *at, *end;
     uint32_t open; /* the innermost open container */
     uint32_t depth, max_depth;
-    int code; /* what went wrong: code, where, and the words for it */
-    const char *wrong_at, *wrong;
-    uint32_t twice; /* the key of "duplicate key" */
+    struct json_problem problem;
 };
 
-static int fail(struct reader *reader, const char *at, const char *wrong) {
-    reader->code = HF_ERR_BAD_JSON;
-    reader->wrong_at = at;
-    reader->wrong = wrong;
+static int fail(struct reader *reader, const char *at, const char *expected) {
+    reader->problem = (struct json_problem){.code = HF_ERR_BAD_JSON, .at = at, .expected = expected};
     return -1;
 }
 
 static int fail_code(struct reader *reader, int code) {
-    reader->code = code;
-    reader->wrong_at = reader->at;
+    reader->problem = (struct json_problem){.code = code, .at = reader->at};
     return -1;
 }
 
@@ -50,17 +45,41 @@ static int grow(struct json_doc *doc) {
     return 0;
 }
 
-static inline int add_node(struct reader *reader, struct json_node node) {
+static inline uint32_t offset_of(const struct reader *reader, const char *at) {
+    return (uint32_t)(at - reader->doc->text);
+}
+
+/* A node is put together in its place: a copy from the stack would wait for the stores of its parts. */
+static inline int need_room(struct reader *reader) {
     struct json_doc *doc = reader->doc;
     if (__builtin_expect(doc->count == doc->room, 0) && grow(doc) < 0)
         return fail_code(reader, HF_ERR_NO_MEMORY);
-    node.next = doc->count + 1;
-    doc->nodes[doc->count++] = node;
     return 0;
 }
 
-static inline uint32_t offset_of(const struct reader *reader, const char *at) {
-    return (uint32_t)(at - reader->doc->text);
+static inline int add_node(struct reader *reader, enum json_type type, const char *start, const char *end) {
+    if (need_room(reader) < 0)
+        return -1;
+    uint32_t index = reader->doc->count++;
+    reader->doc->nodes[index] = (struct json_node){.type = type & 15,
+                                                   .start = offset_of(reader, start),
+                                                   .bytes = (uint32_t)(end - start),
+                                                   .next = index + 1};
+    return 0;
+}
+
+static inline int add_string(struct reader *reader, const char *start, const char *end, unsigned has_escape,
+                             unsigned is_key) {
+    if (need_room(reader) < 0)
+        return -1;
+    uint32_t index = reader->doc->count++;
+    reader->doc->nodes[index] = (struct json_node){.type = JSON_STRING,
+                                                   .has_escape = has_escape & 1,
+                                                   .is_key = is_key & 1,
+                                                   .start = offset_of(reader, start),
+                                                   .bytes = (uint32_t)(end - start),
+                                                   .next = index + 1};
+    return 0;
 }
 
 /* Checks a \u escape, with its second half when it is a surrogate pair; returns what is behind it. */
@@ -86,7 +105,7 @@ static const char *check_escape(struct reader *reader, const char *at) {
     if (reader->end - at >= 2) {
         if (at[1] == 'u')
             return check_unicode_escape(reader, at);
-        if (at[1] != '\0' && strchr("\"\\/bfnrt", at[1]))
+        if (at[1] != '\0' && memchr("\"\\/bfnrt", at[1], 8))
             return at + 2;
     }
     fail(reader, at + 1, "expected one of \"\\/bfnrtu behind a backslash");
@@ -106,9 +125,9 @@ static const char *check_utf8(struct reader *reader, const char *at) {
     return at;
 }
 
-static inline int read_string(struct reader *reader, int is_key) {
+static inline int read_string(struct reader *reader, unsigned is_key) {
     const char *start = reader->at + 1, *at = start;
-    struct json_node node = {.type = JSON_STRING, .is_key = is_key ? 1 : 0};
+    unsigned has_escape = 0;
     for (;;) {
         at = json_skip_plain(at, reader->end);
         if (at == reader->end)
@@ -116,7 +135,7 @@ static inline int read_string(struct reader *reader, int is_key) {
         if (*at == '"')
             break;
         if (*at == '\\') {
-            node.has_escape = 1;
+            has_escape = 1;
             at = check_escape(reader, at);
         } else if ((uint8_t)*at < 0x20) {
             return fail(reader, at, "expected an escape in place of a control character");
@@ -126,10 +145,8 @@ static inline int read_string(struct reader *reader, int is_key) {
         if (!at)
             return -1;
     }
-    node.start = offset_of(reader, start);
-    node.bytes = (uint32_t)(at - start);
     reader->at = at + 1;
-    return add_node(reader, node);
+    return add_string(reader, start, at, has_escape, is_key);
 }
 
 /* Digits, at least one; returns what is behind them. */
@@ -162,9 +179,7 @@ static inline int read_number(struct reader *reader) {
     if (!at)
         return -1;
     reader->at = at;
-    return add_node(reader, (struct json_node){.type = JSON_NUMBER,
-                                               .start = offset_of(reader, start),
-                                               .bytes = (uint32_t)(at - start)});
+    return add_node(reader, JSON_NUMBER, start, at);
 }
 
 static inline int read_word(struct reader *reader, const char *word, size_t bytes, enum json_type type) {
@@ -172,15 +187,13 @@ static inline int read_word(struct reader *reader, const char *word, size_t byte
     if ((size_t)(reader->end - start) < bytes || memcmp(start, word, bytes) != 0)
         return fail(reader, start, "expected a value");
     reader->at += bytes;
-    return add_node(reader, (struct json_node){.type = type & 15,
-                                               .start = offset_of(reader, start),
-                                               .bytes = (uint32_t)bytes});
+    return add_node(reader, type, start, start + bytes);
 }
 
 static int begin_container(struct reader *reader, enum json_type type) {
     if (reader->depth == reader->max_depth)
         return fail_code(reader, HF_ERR_TOO_LARGE);
-    if (add_node(reader, (struct json_node){.type = type & 15, .start = offset_of(reader, reader->at)}) < 0)
+    if (add_node(reader, type, reader->at, reader->at) < 0)
         return -1;
     struct json_doc *doc = reader->doc;
     doc->nodes[doc->count - 1].next = reader->open;
@@ -198,11 +211,12 @@ static int end_container(struct reader *reader) {
     node->bytes = offset_of(reader, reader->at) - node->start;
     node->next = doc->count;
     if (node->type == JSON_OBJECT && node->count > 0) {
-        int code = json_sort_keys(doc, reader->open, &reader->twice);
+        uint32_t twice;
+        int code = json_sort_keys(doc, reader->open, &twice);
         if (code == HF_ERR_NO_MEMORY)
             return fail_code(reader, code);
         if (code < 0)
-            return fail(reader, doc->text + doc->nodes[reader->twice].start - 1, "duplicate key");
+            return fail(reader, doc->text + doc->nodes[twice].start, NULL);
     }
     reader->open = around;
     reader->depth--;
@@ -278,58 +292,6 @@ static int read_all(struct reader *reader) {
     return 0;
 }
 
-/* Lines and columns count from 1, columns in characters. */
-static void describe_place(const struct reader *reader, char *out, size_t room) {
-    size_t line = 1, column = 1;
-    for (const char *at = reader->doc->text; at < reader->wrong_at; at++) {
-        if (*at == '\n') {
-            line++;
-            column = 1;
-        } else if (!utf8_is_tail((uint8_t)*at)) {
-            column++;
-        }
-    }
-    snprintf(out, room, "line %zu, column %zu (byte %zu)", line, column, (size_t)(reader->wrong_at - reader->doc->text));
-}
-
-static void describe_found(const struct reader *reader, char *out, size_t room) {
-    if (reader->wrong_at >= reader->end)
-        snprintf(out, room, "the end of the text");
-    else if (*reader->wrong_at > ' ' && *reader->wrong_at < 0x7f)
-        snprintf(out, room, "'%c'", *reader->wrong_at);
-    else
-        snprintf(out, room, "byte 0x%02x", (unsigned)(uint8_t)*reader->wrong_at);
-}
-
-static int report(const struct reader *reader, struct hf_error *error) {
-    char place[96], found[32];
-    if (reader->code == HF_ERR_NO_MEMORY)
-        return error_set(error, reader->code, "read JSON: memory is used up");
-    describe_place(reader, place, sizeof place);
-    if (reader->code == HF_ERR_TOO_LARGE) {
-        error_set(error, reader->code, "read JSON: %s: more than %u levels of nesting", place, reader->max_depth);
-        error_hint(error, "store the document in a flatter form");
-        return reader->code;
-    }
-    if (reader->twice != JSON_NONE) {
-        const struct json_node *key = &reader->doc->nodes[reader->twice];
-        const char *end = reader->doc->text + key->start + (key->bytes > 80 ? 80 : key->bytes);
-        while (key->bytes > 80 && utf8_is_tail((uint8_t)*end))
-            end--;
-        int shown = (int)(end - reader->doc->text - key->start);
-        error_set(error, reader->code, "read JSON: %s: duplicate key '%.*s'", place, shown,
-                  reader->doc->text + key->start);
-        error_hint(error, "give each key of an object once");
-        return reader->code;
-    }
-    describe_found(reader, found, sizeof found);
-    error_set(error, reader->code, "read JSON: %s: %s, found %s", place, reader->wrong, found);
-    if (reader->wrong_at == reader->doc->text && reader->end - reader->wrong_at >= 3 &&
-        memcmp(reader->wrong_at, "\xEF\xBB\xBF", 3) == 0)
-        error_hint(error, "remove the byte order mark: JSON is plain UTF-8");
-    return reader->code;
-}
-
 void json_init(struct json_doc *doc) {
     *doc = (struct json_doc){0};
 }
@@ -354,11 +316,10 @@ int json_read(struct json_doc *doc, const char *text, size_t bytes, const struct
                             .at = doc->text,
                             .end = doc->text + bytes,
                             .open = JSON_NONE,
-                            .max_depth = max_depth < JSON_DEPTH_MAX ? max_depth : JSON_DEPTH_MAX,
-                            .twice = JSON_NONE};
+                            .max_depth = max_depth < JSON_DEPTH_MAX ? max_depth : JSON_DEPTH_MAX};
     if (read_all(&reader) == 0)
         return 0;
-    int code = report(&reader, error);
     doc->count = 0;
-    return code;
+    reader.problem.max_depth = reader.max_depth;
+    return json_report(&reader.problem, doc->text, reader.end, error);
 }

@@ -61,14 +61,29 @@ static struct entry *merge_sort(struct sorter *sorter, struct entry *from, struc
     return from;
 }
 
+/* The first eight decoded bytes as a number that sorts as they do; a shorter key counts as filled up with zeros. */
+static inline uint64_t prefix_of(const struct json_doc *doc, uint32_t key) {
+    const struct json_node *node = &doc->nodes[key];
+    if (node->has_escape || doc->text_bytes - node->start < sizeof(uint64_t))
+        return json_chars_prefix(json_chars_of(doc, key));
+    uint64_t prefix;
+    memcpy(&prefix, doc->text + node->start, sizeof prefix);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    prefix = __builtin_bswap64(prefix);
+#endif
+    if (node->bytes >= sizeof prefix)
+        return prefix;
+    return node->bytes ? prefix & ~UINT64_C(0) << (64 - 8 * node->bytes) : 0;
+}
+
 /* Fills the entries in document order; returns whether they are sorted already. */
 static int collect(struct sorter *sorter, uint32_t object, struct entry *entries) {
     const struct json_doc *doc = sorter->doc;
-    const char *text_end = doc->text + doc->text_bytes;
     int is_sorted = 1;
     uint32_t key = object + 1, count = doc->nodes[object].count;
     for (uint32_t i = 0; i < count; i++) {
-        entries[i] = (struct entry){json_chars_prefix(json_chars_of(doc, key), text_end), key};
+        entries[i].prefix = prefix_of(doc, key);
+        entries[i].key = key;
         if (i > 0 && is_sorted)
             is_sorted = !is_after(sorter, &entries[i - 1], &entries[i]);
         key = doc->nodes[key + 1].next;

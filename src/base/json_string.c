@@ -103,7 +103,7 @@ static int next_byte(struct cursor *cursor) {
         return (uint8_t)cursor->held[cursor->held_at++];
     if (cursor->left.at == cursor->left.end)
         return -1;
-    if (*cursor->left.at != '\\')
+    if (*cursor->left.at != '\\' || !cursor->left.has_escape)
         return (uint8_t)*cursor->left.at++;
     cursor->held_size = json_unescape(&cursor->left.at, cursor->held);
     cursor->held_at = 1;
@@ -126,18 +126,7 @@ int json_chars_compare(struct json_chars a, struct json_chars b) {
     }
 }
 
-uint64_t json_chars_prefix(struct json_chars chars, const char *text_end) {
-    if (!chars.has_escape && text_end - chars.at >= 8) {
-        size_t bytes = (size_t)(chars.end - chars.at);
-        uint64_t prefix;
-        memcpy(&prefix, chars.at, sizeof prefix);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        prefix = __builtin_bswap64(prefix);
-#endif
-        if (bytes >= 8)
-            return prefix;
-        return bytes ? prefix & ~UINT64_C(0) << (64 - 8 * bytes) : 0;
-    }
+uint64_t json_chars_prefix(struct json_chars chars) {
     struct cursor cursor = {.left = chars};
     uint64_t prefix = 0;
     for (int i = 0; i < 8; i++) {

@@ -57,9 +57,8 @@ size_t json_chars_decode(struct json_chars chars, char *out);
 /* Below, at or above zero, by decoded bytes. */
 int json_chars_compare(struct json_chars a, struct json_chars b);
 
-/* The first eight decoded bytes as a number that sorts as they do; a shorter string counts as filled up with zeros.
- * Up to text_end the text may be read. */
-uint64_t json_chars_prefix(struct json_chars chars, const char *text_end);
+/* The first eight decoded bytes, the first one highest, filled up with zeros. */
+uint64_t json_chars_prefix(struct json_chars chars);
 
 /* Brings the keys of a complete object into the order of their decoded bytes: the `count` of the i-th key becomes the
  * index of the key that is i-th in that order. BAD_JSON: a key is there twice, *ret_twice is its later place. */

@@ -70,7 +70,7 @@ void json_end_array(struct json_writer *writer) {
 
 static void add_special(struct buf *out, const char **at, const char *end_of_text) {
     char bytes[6];
-    uint8_t byte = (uint8_t)**at;
+    uint8_t byte = (uint8_t) * *at;
     if (byte < 0x80) {
         buf_add(out, bytes, json_escape_byte(byte, bytes));
         ++*at;

@@ -30,7 +30,7 @@ struct vec {
 };
 void vec_init(struct vec *vec);
 void vec_fini(struct vec *vec);
-int vec_push(struct vec *vec, void *item); /* -1 when memory is used up */
+int vec_push(struct vec *vec, void *item);      /* -1 when memory is used up */
 void vec_remove(struct vec *vec, size_t index); /* keeps the order */
 
 #endif

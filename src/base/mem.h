@@ -28,8 +28,8 @@ struct arena {
 };
 void arena_init(struct arena *arena);
 void arena_fini(struct arena *arena);
-void arena_reset(struct arena *arena);                     /* keeps one block */
-void *arena_alloc(struct arena *arena, size_t bytes);      /* 16-byte aligned, not zeroed; NULL when memory is used up */
+void arena_reset(struct arena *arena);                /* keeps one block */
+void *arena_alloc(struct arena *arena, size_t bytes); /* 16-byte aligned, not zeroed; NULL when memory is used up */
 void *arena_zalloc(struct arena *arena, size_t count, size_t bytes);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t bytes); /* copies bytes and adds a NUL */

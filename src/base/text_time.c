@@ -6,12 +6,12 @@
 /* Days are counted in the proleptic Gregorian calendar, in eras of 400 years (146,097 days) that begin on 1 March, so
  * that the day that is sometimes there is the last of its year. */
 enum { ERA_DAYS = 146097, DAYS_TO_1970 = 719468 };
-#define DAY_MS INT64_C(86400000)
-#define HOUR_MS INT64_C(3600000)
-#define MINUTE_MS INT64_C(60000)
-#define FIRST_MS (-INT64_C(62167219200000)) /* 0000-01-01T00:00:00.000Z */
-#define LAST_MS INT64_C(253402300799999)    /* 9999-12-31T23:59:59.999Z */
-#define LONGEST_MS (INT64_C(3653) * DAY_MS) /* 10 years */
+#define DAY_MS     INT64_C(86400000)
+#define HOUR_MS    INT64_C(3600000)
+#define MINUTE_MS  INT64_C(60000)
+#define FIRST_MS   (-INT64_C(62167219200000)) /* 0000-01-01T00:00:00.000Z */
+#define LAST_MS    INT64_C(253402300799999)   /* 9999-12-31T23:59:59.999Z */
+#define LONGEST_MS (INT64_C(3653) * DAY_MS)   /* 10 years */
 
 static int64_t days_of_date(int64_t year, unsigned month, unsigned day) {
     year -= month <= 2;

@@ -109,11 +109,21 @@ static void print_row(char **cells, const int *widths, int count) {
     fputc('\n', stdout);
 }
 
+static void fill_row(const struct json_doc *doc, uint32_t item, char **names, int count, char **cells,
+                     struct arena *arena) {
+    for (int i = 0; i < count; i++) {
+        size_t max_bytes = i + 1 == count ? 2 * MAX_CELL_BYTES : MAX_CELL_BYTES;
+        cells[i] = make_cell(doc, json_member(doc, item, names[i]), max_bytes, arena);
+    }
+}
+
+/* An array as one row per item; an object as a table of one row. */
 static void print_table(const struct json_doc *doc, const char *columns, int is_quiet, struct arena *arena) {
     char *names[MAX_COLUMNS];
     int widths[MAX_COLUMNS] = {0};
     int count = split_columns(columns, arena, names);
-    size_t rows = doc->nodes[0].count, row = 0;
+    int is_array = json_type_of(doc, 0) == JSON_ARRAY;
+    size_t rows = is_array ? doc->nodes[0].count : 1, row = 0;
     char **cells = arena_zalloc(arena, (rows + 1) * (size_t)count, sizeof *cells);
     if (!cells)
         return;
@@ -122,13 +132,9 @@ static void print_table(const struct json_doc *doc, const char *columns, int is_
         for (char *c = cells[i]; c && *c; c++)
             *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
     }
-    for (uint32_t item = json_first(doc, 0); item != JSON_NONE; item = json_after(doc, 0, item)) {
-        row++;
-        for (int i = 0; i < count; i++) {
-            size_t max_bytes = i + 1 == count ? 2 * MAX_CELL_BYTES : MAX_CELL_BYTES;
-            cells[row * (size_t)count + (size_t)i] = make_cell(doc, json_member(doc, item, names[i]), max_bytes, arena);
-        }
-    }
+    for (uint32_t item = is_array ? json_first(doc, 0) : 0; item != JSON_NONE;
+         item = is_array ? json_after(doc, 0, item) : JSON_NONE)
+        fill_row(doc, item, names, count, cells + ++row * (size_t)count, arena);
     for (size_t i = 0; i < (row + 1) * (size_t)count; i++) {
         int width = cells[i] ? width_of(cells[i]) : 0;
         if (!cells[i])
@@ -170,11 +176,11 @@ static void render_json(const struct command_invocation *invocation, const struc
             print_json(doc, item, 0);
     } else if (format == OUTPUT_JSON || format == OUTPUT_JSONL) {
         print_json(doc, 0, format == OUTPUT_JSON ? 2 : 0);
-    } else if (is_array && columns) {
-        print_table(doc, columns, invocation->globals.quiet, arena);
-    } else if (columns && !strchr(columns, ' ') && json_member(doc, 0, columns) != JSON_NONE) {
+    } else if (columns && !strchr(columns, ' ') && json_type_of(doc, 0) == JSON_OBJECT) {
         const char *text = json_to_text(doc, json_member(doc, 0, columns), arena, NULL);
         printf("%s\n", text ? text : "");
+    } else if (columns && (is_array || json_type_of(doc, 0) == JSON_OBJECT)) {
+        print_table(doc, columns, invocation->globals.quiet, arena);
     } else if (json_type_of(doc, 0) == JSON_OBJECT) {
         print_members(doc, arena);
     } else {
@@ -197,7 +203,7 @@ void command_render(const struct command_invocation *invocation, const struct co
         fwrite(reply->body.data, 1, reply->body.size, stdout);
         if (reply->body.data[reply->body.size - 1] != '\n')
             fputc('\n', stdout);
-    } else if (!invocation->globals.quiet || strcmp(operation->method, "GET") == 0 || operation->columns) {
+    } else if (!invocation->globals.quiet || strcmp(operation->method, "GET") == 0) {
         render_json(invocation, &doc, &arena);
     }
     arena_fini(&arena);

@@ -14,10 +14,10 @@ int ids_check(const char *id, size_t bytes, struct hf_error *error);
 /* For sources and tokens, which are also given on command lines: an id that does not begin with '-'. */
 int ids_check_name(const char *name, struct hf_error *error);
 
-/* An id as the name of a file or folder: every byte but [A-Za-z0-9_.-] becomes %XX, and so do leading dots. Different ids
- * have different names. An id whose name would be longer than 255 bytes (this takes 86 bytes or more that must be
- * encoded) gets the beginning of that name, "%-", and the BLAKE2b-256 of the id in hex: still its own, but not to be
- * turned back. `id` must have passed ids_check. Returns the length. */
+/* An id as the name of a file or folder: every byte but [A-Za-z0-9_.-] becomes %XX, and so do leading dots. Different
+ * ids have different names (on file systems that tell capitals from small letters). An id whose name would be longer
+ * than 255 bytes gets the beginning of that name, "%-", and the BLAKE2b-256 of the id in hex: still its own, but there
+ * is no way back. `id` must have passed ids_check. Returns the length. */
 enum { IDS_FILENAME_BYTES = 256 };
 size_t ids_to_filename(const char *id, size_t bytes, char ret_name[IDS_FILENAME_BYTES]);
 

@@ -6,7 +6,11 @@
 
 /* "%-" can not come from encoding, where two hex digits follow every '%'. */
 static const char shortened[] = "%-";
-enum { NAME_MAX_BYTES = IDS_FILENAME_BYTES - 1, MARK_BYTES = 2, PREFIX_MAX = NAME_MAX_BYTES - MARK_BYTES - (DIGEST_HEX - 1) };
+enum {
+    NAME_MAX_BYTES = IDS_FILENAME_BYTES - 1,
+    MARK_BYTES = 2,
+    PREFIX_MAX = NAME_MAX_BYTES - MARK_BYTES - (DIGEST_HEX - 1)
+};
 
 static int is_safe(char c, int is_leading) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||

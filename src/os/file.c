@@ -1,12 +1,15 @@
 /* Invariants of file_replace
- *  1. Until the rename, `name` is the old file, whole; from then on the new one, whole. No other state is ever to be seen.
+ *  1. Until the rename, `name` is the old file, whole; from then on the new one, whole. No other state is ever to be
+ * seen.
  *  2. The new bytes are synced before the rename: the name never leads to bytes that a power cut can take.
  *  3. 0 is returned only when the rename itself is synced.
  *  4. A sync that failed is not tried again: the kernel may have dropped the bytes and would say that all is well.
- *  5. The temporary file is ours alone (random name, O_EXCL) and no link is followed, whoever else writes in the folder. */
+ *  5. The temporary file is ours alone (random name, O_EXCL) and no link is followed, whoever else writes in the
+ * folder. */
 #include "os/file.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -128,8 +131,8 @@ static int is_temporary_name(const char *name) {
 }
 
 /* Leaves a whole and synced file of that name, or none. */
-static int write_temporary(const struct os *os, int dir_fd, const char *name, const void *bytes, size_t size, mode_t mode,
-                           struct hf_error *error) {
+static int write_temporary(const struct os *os, int dir_fd, const char *name, const void *bytes, size_t size,
+                           mode_t mode, struct hf_error *error) {
     int fd = os_open(os, dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     if (fd < 0)
         return error_set_errno(error, fd, "create temporary file '%s'", name);

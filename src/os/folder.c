@@ -32,11 +32,7 @@ int file_open_folder(const struct os *os, int dir_fd, const char *path, int *ret
     return 0;
 }
 
-/* Makes `path`, whose parent is there, and syncs the parent, so that the entry itself survives. */
-static int make_one(const struct os *os, char *path, mode_t mode) {
-    int result = os_mkdir(os, AT_FDCWD, path, mode);
-    if (result != 0)
-        return result;
+static int sync_parent(const struct os *os, char *path) {
     char *slash = strrchr(path, '/');
     const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
     if (slash != NULL && slash != path)
@@ -46,8 +42,19 @@ static int make_one(const struct os *os, char *path, mode_t mode) {
         *slash = '/';
     if (fd < 0)
         return fd;
-    result = os_fsync(os, fd);
+    int result = os_fsync(os, fd);
     (void)os_close(os, fd);
+    return result;
+}
+
+/* Makes `path`, whose parent is there. What could not be synced goes again: a later try must not take it for safe. */
+static int make_one(const struct os *os, char *path, mode_t mode) {
+    int result = os_mkdir(os, AT_FDCWD, path, mode);
+    if (result != 0)
+        return result;
+    result = sync_parent(os, path);
+    if (result != 0)
+        (void)os_unlink(os, AT_FDCWD, path, AT_REMOVEDIR);
     return result;
 }
 

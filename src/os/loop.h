@@ -1,4 +1,5 @@
-/* The loop: timers, readable pipes, children's exits, signals, and messages from other threads, all in one thread. Over libuv. */
+/* The loop: timers, readable pipes, children's exits, signals, and messages from other threads, all in one thread. Over
+ * libuv. */
 #ifndef HF_OS_LOOP_H
 #define HF_OS_LOOP_H
 
@@ -11,9 +12,9 @@ struct loop_watch;
 struct loop_signal;
 
 int loop_new(const struct os *os, struct loop **ret_loop, struct hf_error *error);
-void loop_free(struct loop **loop); /* closes what is still open */
-int loop_run(struct loop *loop);    /* until loop_stop */
-void loop_stop(struct loop *loop);  /* from the loop's thread */
+void loop_free(struct loop **loop);     /* closes what is still open */
+int loop_run(struct loop *loop);        /* until loop_stop */
+void loop_stop(struct loop *loop);      /* from the loop's thread */
 int64_t loop_now_ms(struct loop *loop); /* monotonic, as of this turn */
 
 /* One shot; set again at will. Callbacks run in the loop's thread. Times are monotonic. */

@@ -1,8 +1,9 @@
 /* The one seam: every effect on the world passes through a struct os. The real one, the one that fails the n-th call,
  * and the simulated disk of the tests stand behind the same table.
  *
- * Functions return a value >= 0, or a negative errno. They do not loop: short reads and writes and EINTR come through as
- * they are; os/file.h loops. All are thread-safe in the real one. Paths are relative to a folder's fd (or AT_FDCWD). */
+ * Functions return a value >= 0, or a negative errno. They do not loop: short reads and writes and EINTR come through
+ * as they are; os/file.h loops. All are thread-safe in the real one. Paths are relative to a folder's fd (or AT_FDCWD).
+ */
 #ifndef HF_OS_OS_H
 #define HF_OS_OS_H
 
@@ -113,21 +114,35 @@ int64_t os_monotonic_ms(const struct os *os);
 /* ---- the wrapper that fails ------------------------------------------------------------------------------------- *
  * Counts the calls that can fail and makes chosen ones fail; everything else goes to the wrapped os. */
 struct os_fault_plan {
-    uint64_t fail_at;    /* the n-th call that can fail (1, 2, …); 0: never */
-    int once;            /* 1: that call only; 0: from there on for ever */
-    int error;           /* the errno; 0 means a short read or write of half the bytes (at least one) */
-    unsigned call_mask;  /* which kinds count, bits of enum os_call; 0: all that can fail */
+    uint64_t fail_at;   /* the n-th call that can fail (1, 2, …); 0: never */
+    int once;           /* 1: that call only; 0: from there on for ever */
+    int error;          /* the errno; 0 means a short read or write of half the bytes (at least one) */
+    unsigned call_mask; /* which kinds count, bits of enum os_call; 0: all that can fail */
 };
 enum os_call {
-    OS_CALL_OPEN, OS_CALL_CLOSE, OS_CALL_READ, OS_CALL_WRITE, OS_CALL_SYNC, OS_CALL_TRUNCATE, OS_CALL_STAT, OS_CALL_RENAME,
-    OS_CALL_UNLINK, OS_CALL_MKDIR, OS_CALL_LIST, OS_CALL_LOCK, OS_CALL_MAP, OS_CALL_RANDOM, OS_CALL_SPAWN, OS_CALL_SIGNAL,
+    OS_CALL_OPEN,
+    OS_CALL_CLOSE,
+    OS_CALL_READ,
+    OS_CALL_WRITE,
+    OS_CALL_SYNC,
+    OS_CALL_TRUNCATE,
+    OS_CALL_STAT,
+    OS_CALL_RENAME,
+    OS_CALL_UNLINK,
+    OS_CALL_MKDIR,
+    OS_CALL_LIST,
+    OS_CALL_LOCK,
+    OS_CALL_MAP,
+    OS_CALL_RANDOM,
+    OS_CALL_SPAWN,
+    OS_CALL_SIGNAL,
 };
 struct os_fault; /* holds a struct os that may be handed on */
 int os_fault_new(const struct os *inner, struct os_fault **ret_fault);
 void os_fault_free(struct os_fault **fault);
 const struct os *os_fault_os(struct os_fault *fault);
 void os_fault_set(struct os_fault *fault, const struct os_fault_plan *plan); /* counts from 0 again */
-uint64_t os_fault_calls(struct os_fault *fault);  /* counted since set */
-uint64_t os_fault_failed(struct os_fault *fault); /* made to fail since set */
+uint64_t os_fault_calls(struct os_fault *fault);                             /* counted since set */
+uint64_t os_fault_failed(struct os_fault *fault);                            /* made to fail since set */
 
 #endif

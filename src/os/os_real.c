@@ -16,7 +16,11 @@
 #include "os/spawn.h"
 
 /* The value of a call, or the negative errno. */
-#define OR_ERRNO(call) (__extension__({ __typeof__(call) value_ = (call); value_ < 0 ? -errno : value_; }))
+#define OR_ERRNO(call)                                                                                                 \
+    (__extension__({                                                                                                   \
+        __typeof__(call) value_ = (call);                                                                              \
+        value_ < 0 ? -errno : value_;                                                                                  \
+    }))
 
 static int real_open(const struct os *os, int dir_fd, const char *path, int flags, mode_t mode) {
     (void)os;

@@ -20,6 +20,12 @@ enum { STACK_BYTES = 64 * 1024, CHILD_FDS = 4, SIGNALS = 64 };
 
 #define IN_CHILD __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
 
+#ifdef __SANITIZE_THREAD__
+/* Its wrapper of clone takes every clone for a fork and notes so in memory that here is the parent's too. */
+int __clone(int (*run)(void *arg), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 struct plan {
     const struct os_spawn *spawn;
     const char *program;
@@ -161,7 +167,8 @@ int spawn_look_up(const struct os_spawn *spawn, char *ret_path, size_t room) {
 
 /* The stack's lowest page stays closed, so that running over it is a fault and not damage. */
 static char *new_stack(size_t page) {
-    char *stack = mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    char *stack =
+        mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED)
         return NULL;
     (void)mprotect(stack, page, PROT_NONE);
@@ -176,7 +183,8 @@ static int clone_child(struct plan *plan, struct os_child *ret_child) {
     uint64_t all = UINT64_MAX, before = 0; /* raw: glibc leaves its own signals open */
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
     int pidfd = -1;
-    pid_t pid = clone(child_main, stack + page + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, plan, &pidfd);
+    pid_t pid =
+        clone(child_main, stack + page + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, plan, &pidfd);
     int error = pid < 0 ? errno : 0;
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     (void)munmap(stack, STACK_BYTES + page);

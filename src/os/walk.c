@@ -27,13 +27,15 @@ static int add_name(void *arg, const char *name, unsigned char d_type) {
     return copy != NULL && vec_push(&names->vec, copy) == 0 ? 0 : -ENOMEM;
 }
 
-static int walk_into(struct walk *walk, int dir_fd, const char *name, int depth) {
+/* *ret_gone: it is not the folder any more that it was a moment ago. */
+static int walk_into(struct walk *walk, int dir_fd, const char *name, int depth, int *ret_gone) {
     if (depth >= FILE_WALK_DEPTH)
         return error_set(walk->error, HF_ERR_TOO_LARGE, "walk '%s': folders are nested deeper than %d",
                          buf_text(&walk->path), FILE_WALK_DEPTH);
     int fd = os_open(walk->os, dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
-        return 0; /* it was a folder a moment ago */
+    *ret_gone = fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP;
+    if (*ret_gone)
+        return 0;
     if (fd < 0)
         return error_set_errno(walk->error, fd, "walk '%s'", buf_text(&walk->path));
     int result = walk_folder(walk, fd, depth + 1);
@@ -48,9 +50,12 @@ static int walk_entry(struct walk *walk, int dir_fd, const char *name, int depth
         return 0;
     if (result != 0)
         return error_set_errno(walk->error, result, "walk '%s': stat", buf_text(&walk->path));
+    int gone = 0;
     if (S_ISDIR(stat.st_mode))
-        result = walk_into(walk, dir_fd, name, depth);
-    return result != 0 ? result : walk->visit(walk->arg, dir_fd, name, buf_text(&walk->path), &stat);
+        result = walk_into(walk, dir_fd, name, depth, &gone);
+    if (result != 0 || gone)
+        return result;
+    return walk->visit(walk->arg, dir_fd, name, buf_text(&walk->path), &stat);
 }
 
 static int walk_names(struct walk *walk, int dir_fd, const struct names *names, int depth) {

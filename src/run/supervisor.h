@@ -13,6 +13,9 @@ struct supervisor_options {
     const char *python;        /* NULL: "python3" in PATH */
     void (*log)(void *arg, const char *line); /* lines for people; may be NULL */
     void *log_arg;
+    /* The store has failed and all children are being ended: nothing can be promised any more. May be NULL. */
+    void (*store_failed)(void *arg, const struct hf_error *error);
+    void *store_failed_arg;
 };
 
 /* Reads what the store says, ends what still lives of an earlier daemon, then starts what is wanted. `restored` is called once

@@ -2,11 +2,16 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/key.h"
 
-enum { HELPERS_MAX = 3, HELPER_BYTES = 1 << 20 };
+enum {
+    HELPERS_MAX = 3,
+    HELPER_BYTES = 1 << 20, /* a helping thread for each of these */
+    LARGE_BATCH = 256,      /* changes */
+};
 
 int hf_batch_new(const char *who, struct hf_batch **ret_batch, struct hf_error *error) {
     struct hf_batch *batch = MEM_NEW(struct hf_batch);
@@ -83,7 +88,7 @@ static int add(struct hf_batch *batch, enum hf_what what, const char *kind, cons
                size_t json_bytes, const struct hf_change_options *options, struct hf_error *error) {
     int code = check_arguments(batch, options, error);
     if (code == 0)
-        code = store_key_check(kind, id, error);
+        code = key_check(kind, id, error);
     if (code != 0)
         return code;
     struct batch_change *change = new_change(kind, id, json, json_bytes);
@@ -158,6 +163,20 @@ static void *prepare_some(void *arg) {
     }
 }
 
+static int compare_keys(const void *a, const void *b) {
+    const struct batch_change *left = *(const struct batch_change *const *)a;
+    const struct batch_change *right = *(const struct batch_change *const *)b;
+    int order = strcmp(left->kind, right->kind);
+    return order != 0 ? order : strcmp(left->id, right->id);
+}
+
+static void put_in_order(struct hf_batch *batch) {
+    struct vec *changes = &batch->changes;
+    batch->first = changes->count > 0 ? changes->items[0] : NULL;
+    if (changes->count >= LARGE_BATCH)
+        qsort(changes->items, changes->count, sizeof changes->items[0], compare_keys);
+}
+
 int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, struct hf_error *error) {
     struct preparation job = {.batch = batch, .limits = limits, .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t helpers[HELPERS_MAX];
@@ -173,5 +192,8 @@ int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, stru
         pthread_join(helpers[i], NULL);
     if (job.code != 0)
         error_copy(error, &job.error);
+    else
+        put_in_order(batch);
+    pthread_mutex_destroy(&job.lock);
     return job.code;
 }

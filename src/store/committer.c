@@ -9,7 +9,6 @@
 #include "store/committer.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 

@@ -104,7 +104,7 @@ static int inspect(struct group *group, struct hf_batch *batch, struct hf_error 
         if (code == 0) {
             batch->commit.code = check_condition(change, head, &batch->commit.error);
             if (batch->commit.code != 0)
-                error_wrap(&batch->commit.error, batch->commit.code, "%s '%s/%s'", verb(change), change->kind,
+                error_wrap(&batch->commit.error, batch->commit.code, "commit: %s '%s/%s'", verb(change), change->kind,
                            change->id);
         }
         hf_record_free(&head);
@@ -144,7 +144,7 @@ static int apply(struct group *group, struct hf_batch *batch, uint64_t *revision
         return code;
     for (size_t i = 0; i < batch->changes.count; i++) {
         const struct batch_change *change = batch_change_at(batch, i);
-        if (i == 0) {
+        if (change == batch->first) {
             result->created = change->what == HF_PUT && !change->found.exists;
             memcpy(result->hash, change->hash, HF_HASH_BYTES);
         }

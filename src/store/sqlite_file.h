@@ -33,6 +33,7 @@ struct sqlite_vfs {
     int db_fd;             /* one for all connections: OFD locks belong to the open file */
     unsigned db_users;
     int db_sync_failed;
+    int open_errno;  /* of the newest xOpen that failed: its connection never comes to be */
     int level;       /* SQLITE_LOCK_*: what the process holds */
     unsigned shared; /* connections at SHARED or above */
     struct sqlite_shm shm;
@@ -49,11 +50,11 @@ struct sqlite_file {
     int last_errno;
     uint64_t wal_syncs;
     int level;
-    struct sqlite_file *wal; /* database only: may hold bytes that are not handed on yet */
     /* WAL: frames gathered to be written at once. */
     char *gathered;
     size_t gathered_bytes;
     sqlite3_int64 gathered_at;
+    int has_frames;           /* were written since the last sync */
     sqlite3_int64 size_bytes; /* of the file; -1: not known */
     /* Database: which WAL locks this connection has; bit i is lock i. */
     unsigned shm_shared, shm_exclusive;
@@ -79,6 +80,5 @@ int sqlite_shm_unmap(sqlite3_file *base, int delete_it);
 
 /* sqlite_io.c */
 extern const sqlite3_io_methods sqlite_io_database, sqlite_io_plain;
-int sqlite_io_flush(struct sqlite_file *file);
 
 #endif

@@ -4,8 +4,8 @@
  *  1. A region is mapped only when all of its bytes were written to the file: a full disk is an error, not a signal.
  *  2. Byte 128 is held shared by everyone who has the -shm open. Who finds it free empties the file first: what a crash
  *     left in it is not believed.
- *  3. The owner holds bytes 120 (writer) and 121 (checkpointer) from the opening of the -shm to its closing. Between its
- *     own connections those two are counted in memory only.
+ *  3. The owner holds bytes 120 (writer) and 121 (checkpointer) from the opening of the -shm to its closing. Between
+ * its own connections those two are counted in memory only.
  *  4. For the other locks the kernel's lock is held exactly while a connection of this process holds it. */
 #include "base/mem.h"
 #include "os/file.h"
@@ -230,8 +230,6 @@ int sqlite_shm_lock(sqlite3_file *base, int first, int count, int flags) {
 
 void sqlite_shm_barrier(sqlite3_file *base) {
     struct sqlite_file *file = (struct sqlite_file *)base;
-    if (file->wal && file->wal->gathered_bytes)
-        sqlite_io_flush(file->wal); /* nobody may be told of frames that only we have */
     atomic_thread_fence(memory_order_seq_cst);
     pthread_mutex_lock(&file->vfs->mutex);
     pthread_mutex_unlock(&file->vfs->mutex);

@@ -14,8 +14,8 @@ enum sqlite_role {
 
 struct sqlite_vfs;
 
-/* dir_fd: the folder of the database; borrowed. Databases are named relative to it. Registers the VFS under a name of its
- * own; every connection over it must name the same file. Errors: NO_MEMORY. */
+/* dir_fd: the folder of the database; borrowed. Databases are named relative to it. Registers the VFS under a name of
+ * its own; every connection over it must name the same file. Errors: NO_MEMORY. */
 int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struct sqlite_vfs **ret_vfs,
                    struct hf_error *error);
 void sqlite_vfs_free(struct sqlite_vfs **vfs); /* after the last connection was closed */
@@ -24,8 +24,10 @@ const char *sqlite_vfs_name(const struct sqlite_vfs *vfs);
 /* What a connection's files met last: negative errno, 0 when nothing failed since sqlite_vfs_forget. */
 int sqlite_vfs_errno(sqlite3 *db);
 void sqlite_vfs_forget(sqlite3 *db);
+int sqlite_vfs_open_errno(struct sqlite_vfs *vfs); /* the same for opening a file, where there is no connection yet */
 
-/* How often this connection began to sync its WAL: a failed COMMIT that did not get so far left nothing behind. */
+/* How often this connection began to sync frames of its WAL: a failed COMMIT that did not get so far left nothing
+ * behind. */
 uint64_t sqlite_vfs_wal_syncs(sqlite3 *db);
 
 #endif

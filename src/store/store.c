@@ -248,7 +248,7 @@ const struct os *store_os(struct hf_store *store) {
 }
 
 int hf_store_keep_history(struct hf_store *store, const char *kind, uint32_t keep, struct hf_error *error) {
-    int code = store_kind_check(kind, error);
+    int code = key_check_kind(kind, error);
     return code == 0 ? history_rules_set(&store->history, kind, keep, error) : code;
 }
 
@@ -265,7 +265,7 @@ int hf_store_watch(struct hf_store *store, hf_store_changed changed, void *arg, 
 
 int hf_store_get(struct hf_store *store, const char *kind, const char *id, struct hf_record **ret_record,
                  struct hf_error *error) {
-    int code = store_key_check(kind, id, error);
+    int code = key_check(kind, id, error);
     if (code != 0)
         return code;
     code = store->backend->ops->get(store->backend, STORE_COMMITTED, kind, id, 0, ret_record, error);
@@ -286,7 +286,7 @@ int hf_store_scan(struct hf_store *store, const char *kind, const char *after, u
     struct hf_error found = {0};
     if (!kind && after)
         return error_set(error, HF_ERR_INVALID, "scan: 'after' needs a kind");
-    int code = kind ? store_kind_check(kind, error) : 0;
+    int code = kind ? key_check_kind(kind, error) : 0;
     if (code != 0)
         return code;
     code = store->backend->ops->scan(store->backend, kind, after, limit, visit, arg, &found);
@@ -296,7 +296,7 @@ int hf_store_scan(struct hf_store *store, const char *kind, const char *after, u
 int hf_store_history(struct hf_store *store, const char *kind, const char *id, uint64_t limit, hf_record_visit visit,
                      void *arg, struct hf_error *error) {
     struct hf_error found = {0};
-    int code = store_key_check(kind, id, error);
+    int code = key_check(kind, id, error);
     if (code != 0)
         return code;
     code = store->backend->ops->history(store->backend, kind, id, limit, visit, arg, &found);

@@ -3,6 +3,7 @@
 
 import glob
 import os
+import re
 import subprocess
 import sys
 
@@ -54,10 +55,15 @@ def floors_with_code(tree):
 
 
 def symbols_of(tree, build, floor):
-    """Yields (object, symbol, type as nm writes it) for a floor's archive; objects are named like `base_mem.c.o`."""
+    """Yields (object, symbol, type as nm writes it, section) for a floor's archive; objects are named like
+    `base_mem.c.o`."""
     path = archive_of(build, floor)
     if not os.path.exists(path):
         raise CannotCheck(f"there is no {path}")
-    for line in output_of(["nm", "-A", "--format=posix", path]).splitlines():
-        where, symbol, kind = line.split()[:3]
-        yield where.rstrip(":").rsplit("[", 1)[-1].rstrip("]").rsplit("/", 1)[-1], symbol, kind
+    name = None
+    for line in output_of(["nm", "--format=sysv", path]).splitlines():
+        heading = re.match(r".* from .*?([^/\[]+\.o)\]?:$", line)
+        name = heading.group(1) if heading else name
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) == 7 and fields[0] != "Name":
+            yield name, fields[0], fields[2], fields[6]

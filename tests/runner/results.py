@@ -19,9 +19,10 @@ class Case:
 
 
 def cases_of_tap(text):
-    """Returns the cases, and how many were announced."""
-    cases, announced = [], 0
-    for line in text.splitlines():
+    """Returns the cases, each with what was said since the one before it, and how many were announced."""
+    cases, announced, since = [], 0, 0
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
         line = line.strip()
         plan, case = PLAN.match(line), CASE.match(line)
         if plan:
@@ -34,6 +35,10 @@ def cases_of_tap(text):
             cases.append(Case(name or skip.group(1), SKIPPED, skip.group(1) if name else "skipped by the test"))
         else:
             cases.append(Case(name, FAILED if case.group(1) else PASSED))
+            if case.group(1):
+                after = next((at for at in range(number + 1, len(lines)) if CASE.match(lines[at].strip())), len(lines))
+                cases[-1].text = "\n".join(lines[since:after])
+        since = number + 1
     return cases, announced
 
 
@@ -41,9 +46,7 @@ def verdict(text, exit_status, timed_out):
     """The cases of one program. What it says is not taken on trust: a bad end, a missing case and silence each count as
     a failure."""
     cases, announced = cases_of_tap(text)
-    failed = [case for case in cases if case.outcome == FAILED]
-    for case in failed:
-        case.text = text
+    failed = any(case.outcome == FAILED for case in cases)
     complaint = None
     if timed_out:
         complaint = "took longer than allowed"

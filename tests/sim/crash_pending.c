@@ -12,12 +12,20 @@ void crash_pending_init(struct crash_pending *pending, const struct sim_record *
     pending->order = order;
     sim_image_copy(&record->start, &pending->safe);
     pending->safe_key = sim_image_hash(&pending->safe);
+    for (size_t i = 0; i < record->count; i++)
+        if (record->ops[i].inode >= pending->inode_count)
+            pending->inode_count = record->ops[i].inode + 1;
+    pending->is_mapped = sim_alloc(pending->inode_count);
+    for (size_t i = 0; i < record->count; i++)
+        if (record->ops[i].mapped)
+            pending->is_mapped[record->ops[i].inode] = 1;
 }
 
 void crash_pending_fini(struct crash_pending *pending) {
     sim_image_fini(&pending->safe);
     mem_free(pending->ops);
     mem_free(pending->mapped);
+    mem_free(pending->is_mapped);
 }
 
 static int is_entry_op(const struct sim_op *op) {
@@ -56,7 +64,8 @@ static void apply_torn(struct sim_image *image, const struct sim_op *op, struct 
         from = from < op->offset ? op->offset : from;
         to = to > end ? end : to;
         if (has_sector(choice, i, sectors))
-            sim_image_write(image, op->inode, op->data + (from - op->offset), (size_t)(to - from), from);
+            sim_image_write(image, op->inode, op->data ? op->data + (from - op->offset) : NULL, (size_t)(to - from),
+                            from);
     }
 }
 
@@ -181,13 +190,30 @@ static void push(struct crash_pending_op **ops, size_t *count, size_t *room, con
     (*ops)[(*count)++] = (struct crash_pending_op){.op = op, .key = key};
 }
 
+/* Only the newest bytes of a place count. */
+static void push_mapped(struct crash_pending *pending, const struct sim_op *op, uint64_t key) {
+    for (size_t i = 0; i < pending->mapped_count; i++) {
+        const struct sim_op *old = pending->mapped[i].op;
+        if (old->kind != op->kind || old->inode != op->inode || old->offset != op->offset || old->bytes != op->bytes)
+            continue;
+        memmove(pending->mapped + i, pending->mapped + i + 1,
+                (--pending->mapped_count - i) * sizeof(struct crash_pending_op));
+        break;
+    }
+    push(&pending->mapped, &pending->mapped_count, &pending->mapped_room, op, key);
+}
+
+int crash_pending_is_mapped(const struct crash_pending *pending, const struct sim_op *op) {
+    return (op->kind == SIM_WRITE || op->kind == SIM_TRUNCATE) && pending->is_mapped[op->inode];
+}
+
 void crash_pending_take(struct crash_pending *pending, const struct sim_op *op, uint64_t key) {
     if (op->kind == SIM_SET_ENTRY && op->new_mode)
         sim_image_put_inode(&pending->safe, op->target, op->new_mode);
     if (op->kind == SIM_FSYNC || op->kind == SIM_FDATASYNC || op->kind == SIM_SYNCFS)
         sync(pending, op);
-    else if (op->mapped)
-        push(&pending->mapped, &pending->mapped_count, &pending->mapped_room, op, key);
+    else if (crash_pending_is_mapped(pending, op))
+        push_mapped(pending, op, key);
     else if (op->kind != SIM_ACK)
         push(&pending->ops, &pending->count, &pending->room, op, key);
 }
@@ -198,7 +224,7 @@ void crash_pending_take(struct crash_pending *pending, const struct sim_op *op, 
 static void choose_mapped(struct crash_pending *pending, uint64_t key) {
     for (size_t i = 0; i < pending->mapped_count; i++) {
         int part = (crash_mix(key, i) & 1) != 0;
-        int whole = (key & 3) == 1 || ((key & 3) == 2 && part);
+        int whole = (key & 15) == 1 || ((key & 15) == 2 && part);
         pending->mapped[i].choice.how = whole ? CRASH_WHOLE : CRASH_NOT;
     }
 }

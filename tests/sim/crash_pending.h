@@ -25,13 +25,17 @@ struct crash_pending {
     uint64_t safe_key; /* the sum of the keys of what is safe: names the image */
     struct crash_pending_op *ops;
     size_t count, room;
-    struct crash_pending_op *mapped; /* written through maps: never synced, of no interest one by one */
+    struct crash_pending_op *mapped; /* of files that are mapped: never safe, of no interest one by one */
     size_t mapped_count, mapped_room;
+    uint8_t *is_mapped; /* by inode */
+    uint32_t inode_count;
 };
 
 void crash_pending_init(struct crash_pending *pending, const struct sim_record *record, enum crash_order order);
 void crash_pending_fini(struct crash_pending *pending);
 void crash_pending_take(struct crash_pending *pending, const struct sim_op *op, uint64_t key); /* the next operation */
+
+int crash_pending_is_mapped(const struct crash_pending *pending, const struct sim_op *op);
 
 /* Names and sizes: under ext4 these reach the disk in order. */
 int crash_is_metadata(enum crash_order order, const struct sim_op *op);

@@ -25,6 +25,7 @@ struct crash_options {
     enum crash_order order;
     uint64_t seed;
     uint64_t most_states;      /* 0: no limit */
+    uint64_t keep_one_in;      /* of the states, at random; 0 and 1: all */
     unsigned every_subset_to;  /* so many pending operations at most (8) */
     unsigned random_subsets;   /* otherwise, at each point */
     unsigned each_most;        /* so many operations left out, and alone, at each point */
@@ -32,6 +33,7 @@ struct crash_options {
     unsigned deeper_one_in;    /* of the distinct states; 0: none */
     unsigned deeper_levels;    /* how deep: 2 is a crash in the recovery from a crash in the recovery */
     int stop_at_failure;
+    const char *failure_folder; /* the first state that fails is written there, for a look at it; NULL: is not */
     struct crash_table *known; /* verdicts by image, shared by runs with the same verify; NULL: none are shared */
 };
 void crash_options_default(struct crash_options *ret_options);
@@ -39,8 +41,11 @@ void crash_options_default(struct crash_options *ret_options);
 struct crash_result {
     uint64_t total, distinct, deeper; /* deeper: those of the total that are crashes within recovery */
     uint64_t failures;
-    char first_failure[2 * CRASH_TEXT];
+    char first_failure[3 * CRASH_TEXT];
 };
+
+/* How many states there are without those within recovery: what keep_one_in may be set by. */
+uint64_t crash_count(const struct sim_record *record, const struct crash_options *options);
 
 /* Adds to *result. Returns 0 when no state failed. */
 int crash_run(const struct sim_record *record, const struct crash_options *options, crash_verify verify, void *arg,

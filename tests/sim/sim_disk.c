@@ -54,6 +54,7 @@ static struct sim_disk *disk_new(uint64_t seed) {
     disk->seed = seed;
     disk->now_ns = INT64_C(1767225600) * 1000000000;
     disk->phase = "";
+    disk->user = geteuid();
     return disk;
 }
 
@@ -191,19 +192,37 @@ static void notice_sector(struct sim_disk *disk, struct sim_map *map, size_t at,
     memcpy(op->data, map->memory + at, bytes);
 }
 
-void sim_disk_notice_maps(struct sim_disk *disk, uint32_t inode) {
-    for (size_t i = 0; i < disk->map_count; i++) {
-        struct sim_map *map = disk->maps[i];
-        if (inode && map->inode != inode)
+/* Most of the memory is as it was: whole pages are compared first. */
+static int is_page_noticed(const struct sim_disk *disk, const struct sim_map *map, size_t at) {
+    static const uint8_t zeros[SIM_PAGE];
+    const struct sim_inode *inode = sim_image_inode(&disk->image, map->inode);
+    size_t page = (size_t)(map->offset + (off_t)at) / SIM_PAGE;
+    int is_whole = (map->offset + (off_t)at) % SIM_PAGE == 0 && map->bytes - at >= SIM_PAGE &&
+                   inode->size - map->offset - (off_t)at >= SIM_PAGE;
+    int is_hole = page >= inode->page_count || !inode->pages[page];
+    return is_whole &&
+           memcmp(is_hole ? zeros : inode->pages[page]->bytes, map->memory + at, SIM_PAGE) == 0;
+}
+
+static void notice_map(struct sim_disk *disk, struct sim_map *map) {
+    off_t size = sim_image_inode(&disk->image, map->inode)->size;
+    for (size_t at = 0; at < map->bytes && map->offset + (off_t)at < size;) {
+        if (is_page_noticed(disk, map, at)) {
+            at += SIM_PAGE;
             continue;
-        off_t size = sim_image_inode(&disk->image, map->inode)->size;
-        for (size_t at = 0; at < map->bytes && map->offset + (off_t)at < size; at += SIM_SECTOR) {
-            size_t bytes = map->bytes - at < SIM_SECTOR ? map->bytes - at : SIM_SECTOR;
-            if (map->offset + (off_t)(at + bytes) > size)
-                bytes = (size_t)(size - map->offset) - at;
-            notice_sector(disk, map, at, bytes);
         }
+        size_t bytes = map->bytes - at < SIM_SECTOR ? map->bytes - at : SIM_SECTOR;
+        if (map->offset + (off_t)(at + bytes) > size)
+            bytes = (size_t)(size - map->offset) - at;
+        notice_sector(disk, map, at, bytes);
+        at += SIM_SECTOR;
     }
+}
+
+void sim_disk_notice_maps(struct sim_disk *disk, uint32_t inode) {
+    for (size_t i = 0; i < disk->map_count; i++)
+        if (!inode || disk->maps[i]->inode == inode)
+            notice_map(disk, disk->maps[i]);
 }
 
 void sim_disk_file_changed(struct sim_disk *disk, uint32_t inode) {

@@ -22,7 +22,7 @@
 #include "sim/sim_image.h"
 
 enum sim_op_kind {
-    SIM_WRITE,     /* inode, offset, data, bytes */
+    SIM_WRITE,     /* inode, offset, bytes, data (NULL: zeros) */
     SIM_TRUNCATE,  /* inode, offset = the new size */
     SIM_SET_ENTRY, /* inode = the folder, name, target: created (new_mode not 0), linked or made a folder */
     SIM_REMOVE_ENTRY,

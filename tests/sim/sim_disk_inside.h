@@ -41,6 +41,7 @@ struct sim_disk {
     int64_t now_ns;
     int64_t room_bytes, used_bytes;
     int read_only;
+    uid_t user;
 };
 
 struct sim_process {

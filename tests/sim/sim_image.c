@@ -203,13 +203,25 @@ static struct sim_page *page_own(struct sim_inode *inode, size_t number) {
     return page;
 }
 
+static void drop_page(struct sim_inode *inode, size_t number) {
+    if (number < inode->page_count) {
+        page_drop(inode->pages[number]);
+        inode->pages[number] = NULL;
+    }
+}
+
 void sim_image_write(struct sim_image *image, uint32_t number, const void *from, size_t bytes, off_t offset) {
     struct sim_inode *inode = inode_own(image, number);
     inode->hash = 0;
     for (size_t done = 0; done < bytes;) {
         size_t at = (size_t)offset + done, inside = at % SIM_PAGE;
         size_t part = SIM_PAGE - inside < bytes - done ? SIM_PAGE - inside : bytes - done;
-        memcpy(page_own(inode, at / SIM_PAGE)->bytes + inside, (const char *)from + done, part);
+        if (from)
+            memcpy(page_own(inode, at / SIM_PAGE)->bytes + inside, (const char *)from + done, part);
+        else if (part == SIM_PAGE)
+            drop_page(inode, at / SIM_PAGE); /* whole pages of zeros cost nothing */
+        else
+            memset(page_own(inode, at / SIM_PAGE)->bytes + inside, 0, part);
         done += part;
     }
     if (bytes && offset + (off_t)bytes > inode->size)
@@ -236,10 +248,20 @@ static uint64_t mix(uint64_t a, uint64_t b) {
     return a ^ (a >> 31);
 }
 
-static uint64_t page_hash(struct sim_page *page) {
+static uint64_t zero_hash(void) {
+    static uint64_t known;
     static const uint8_t zeros[SIM_PAGE];
+    uint64_t hash = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (!hash) {
+        hash = hash64(zeros, SIM_PAGE, 1);
+        __atomic_store_n(&known, hash, __ATOMIC_RELAXED);
+    }
+    return hash;
+}
+
+static uint64_t page_hash(struct sim_page *page) {
     if (!page)
-        return hash64(zeros, SIM_PAGE, 1);
+        return zero_hash();
     uint64_t hash = __atomic_load_n(&page->hash, __ATOMIC_RELAXED);
     if (!hash) {
         hash = hash64(page->bytes, SIM_PAGE, 1);
@@ -274,4 +296,29 @@ static uint64_t tree_hash(struct sim_image *image, uint32_t number) {
 
 uint64_t sim_image_hash(struct sim_image *image) {
     return tree_hash(image, SIM_ROOT);
+}
+
+static void save_tree(const struct sim_image *image, uint32_t number, const char *path) {
+    const struct sim_inode *inode = sim_image_inode(image, number);
+    char below[4096];
+    if (S_ISDIR(inode->mode)) {
+        mkdir(path, 0700);
+        for (size_t i = 0; i < inode->entry_count; i++) {
+            snprintf(below, sizeof below, "%s/%s", path, inode->entries[i].name);
+            save_tree(image, inode->entries[i].inode, below);
+        }
+        return;
+    }
+    FILE *file = fopen(path, "wb");
+    uint8_t *bytes = sim_alloc((size_t)inode->size);
+    sim_image_read(image, number, bytes, (size_t)inode->size, 0);
+    if (!file || fwrite(bytes, 1, (size_t)inode->size, file) != (size_t)inode->size)
+        fprintf(stderr, "sim: cannot save '%s'\n", path);
+    if (file)
+        fclose(file);
+    mem_free(bytes);
+}
+
+void sim_image_save(const struct sim_image *image, const char *folder) {
+    save_tree(image, SIM_ROOT, folder);
 }

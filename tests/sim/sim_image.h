@@ -51,11 +51,15 @@ void sim_image_set_entry(struct sim_image *image, uint32_t folder, const char *n
 void sim_image_remove_entry(struct sim_image *image, uint32_t folder, const char *name);
 
 size_t sim_image_read(const struct sim_image *image, uint32_t inode, void *to, size_t bytes, off_t offset);
+/* from NULL: zeros. */
 void sim_image_write(struct sim_image *image, uint32_t inode, const void *from, size_t bytes, off_t offset);
 void sim_image_truncate(struct sim_image *image, uint32_t inode, off_t size);
 
 /* Equal for equal trees; what cannot be reached from the root, and inode numbers, do not count. */
 uint64_t sim_image_hash(struct sim_image *image);
+
+/* Writes the tree below an existing folder of the real file system, for people to look at. */
+void sim_image_save(const struct sim_image *image, const char *folder);
 
 /* Allocates or aborts. */
 void *sim_alloc(size_t bytes);

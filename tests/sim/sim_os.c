@@ -198,6 +198,11 @@ static ssize_t os_sim_pread(const struct os *os, int fd, void *to, size_t bytes,
     return got;
 }
 
+static int is_zeros(const void *bytes, size_t count) {
+    const uint8_t *at = bytes;
+    return count == 0 || (at[0] == 0 && memcmp(at, at + 1, count - 1) == 0);
+}
+
 static ssize_t file_pwrite(struct sim_process *process, struct sim_file *file, const void *from, size_t bytes,
                            off_t offset) {
     struct sim_disk *disk = process->disk;
@@ -210,12 +215,16 @@ static ssize_t file_pwrite(struct sim_process *process, struct sim_file *file, c
     if (more > 0 && disk->room_bytes && disk->used_bytes + more > disk->room_bytes)
         return -ENOSPC;
     disk->used_bytes += more > 0 ? more : 0;
+    if (is_zeros(from, bytes))
+        from = NULL;
     sim_image_write(&disk->image, file->inode, from, bytes, offset);
     sim_disk_file_changed(disk, file->inode);
     struct sim_op *op = sim_disk_note(disk, SIM_WRITE, file->inode, file->path);
-    if (op) {
-        op->offset = offset;
-        op->bytes = bytes;
+    if (!op)
+        return (ssize_t)bytes;
+    op->offset = offset;
+    op->bytes = bytes;
+    if (from) {
         op->data = sim_grow(NULL, bytes, 1);
         memcpy(op->data, from, bytes);
     }
@@ -303,6 +312,7 @@ static void fill_stat(struct sim_disk *disk, uint32_t number, struct stat *ret_s
     const struct sim_inode *inode = sim_image_inode(&disk->image, number);
     struct stat stat = {.st_dev = 77, .st_ino = number, .st_mode = inode->mode, .st_size = inode->size};
     stat.st_nlink = 1;
+    stat.st_uid = disk->user;
     stat.st_blksize = SIM_PAGE;
     stat.st_blocks = (inode->size + SIM_SECTOR - 1) / SIM_SECTOR;
     *ret_stat = stat;
@@ -510,6 +520,16 @@ static int os_sim_lock_range(const struct os *os, int fd, enum os_lock kind, off
     return leave(process, 0);
 }
 
+static int os_sim_lock_probe(const struct os *os, int fd, enum os_lock kind, off_t offset, off_t bytes) {
+    struct sim_process *process = enter(os);
+    struct sim_file *file = file_of(process, fd);
+    if (!file)
+        return leave(process, process->killed ? -EIO : -EBADF);
+    struct sim_lock lock = {.owner = file, .inode = file->inode, .kind = kind, .start = offset};
+    lock.end = bytes ? offset + bytes : INT64_MAX;
+    return leave(process, conflicts(process->disk, &lock));
+}
+
 static struct sim_map *map_find(struct sim_disk *disk, uint32_t inode, off_t offset, size_t bytes) {
     for (size_t i = 0; i < disk->map_count; i++)
         if (disk->maps[i]->inode == inode && disk->maps[i]->offset == offset && disk->maps[i]->bytes == bytes)
@@ -619,6 +639,7 @@ const struct os_ops sim_os_ops = {
     .mkdir = os_sim_mkdir,
     .list = os_sim_list,
     .lock_range = os_sim_lock_range,
+    .lock_probe = os_sim_lock_probe,
     .map = os_sim_map,
     .unmap = os_sim_unmap,
     .now_ns = os_sim_now_ns,

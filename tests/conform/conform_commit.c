@@ -1,0 +1,431 @@
+/* Commits: what they answer, what they leave, what they refuse. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "conform.h"
+
+static void a_new_store_is_empty(struct conform *c) {
+    assert_int_equal(hf_store_revision(c->store), 0);
+    expect_json(c, "thing", "a", NULL);
+    expect_scan(c, NULL, NULL, 0, "");
+    expect_events(c, 0, 0, "");
+    expect_history(c, "thing", "a", 0, "");
+}
+
+static void a_put_makes_a_record(struct conform *c) {
+    struct hf_record *record = NULL;
+    struct hf_commit_result result = put(c, "thing", "a", "{\"x\":1}");
+    int64_t now_ms = os_wall_ms(os_real());
+    assert_int_equal(result.revision, 1);
+    assert_true(result.changed && result.created);
+    assert_int_equal(hf_store_revision(c->store), 1);
+    assert_int_equal(get(c, "thing", "a", &record), 0);
+    assert_string_equal(record->kind, "thing");
+    assert_string_equal(record->id, "a");
+    assert_string_equal(record->who, "tester");
+    assert_int_equal(record->revision, 1);
+    assert_memory_equal(record->hash, result.hash, HF_HASH_BYTES);
+    assert_int_equal(record->created_ms, record->updated_ms);
+    assert_in_range(record->updated_ms, now_ms - 3600000, now_ms + 3600000);
+    assert_int_equal(record->json_bytes, 7);
+    assert_memory_equal(record->json, "{\"x\":1}", 8);
+    hf_record_free(&record);
+    assert_null(record);
+}
+
+static void a_second_put_replaces_it(struct conform *c) {
+    struct hf_record *first = NULL, *second = NULL;
+    put(c, "thing", "a", "1");
+    assert_int_equal(get(c, "thing", "a", &first), 0);
+    struct hf_commit_result result = put(c, "thing", "a", "2");
+    assert_int_equal(result.revision, 2);
+    assert_true(result.changed && !result.created);
+    assert_int_equal(get(c, "thing", "a", &second), 0);
+    assert_int_equal(second->created_ms, first->created_ms);
+    assert_true(memcmp(first->hash, second->hash, HF_HASH_BYTES) != 0);
+    hf_record_free(&first);
+    hf_record_free(&second);
+    expect_json(c, "thing", "a", "2");
+}
+
+static void the_hash_is_that_of_the_canonical_form(struct conform *c) {
+    struct json_doc doc JSON_AUTO;
+    struct buf scratch BUF_AUTO;
+    uint8_t hash[HF_HASH_BYTES];
+    const char *text = " { \"b\" : [1, 2.50 ] ,\"a\":\"\\u00e9\"} ";
+    json_init(&doc);
+    buf_init(&scratch);
+    assert_int_equal(json_hash(&doc, &scratch, text, strlen(text), NULL, hash, NULL), 0);
+    struct hf_commit_result result = put(c, "thing", "a", text);
+    assert_memory_equal(result.hash, hash, HF_HASH_BYTES);
+    hash_bytes("{\"a\":\"\xc3\xa9\",\"b\":[1,2.50]}", strlen("{\"a\":\"\xc3\xa9\",\"b\":[1,2.50]}"), hash);
+    assert_memory_equal(result.hash, hash, HF_HASH_BYTES);
+}
+
+static void an_unchanged_put_makes_no_event_and_no_revision(struct conform *c) {
+    put(c, "thing", "a", "{\"x\":1,\"y\":\"\xc3\xa9\"}");
+    put(c, "thing", "b", "0");
+    struct hf_commit_result result = put(c, "thing", "a", "{ \"y\":\"\\u00e9\", \"x\":1 }");
+    assert_int_equal(result.changed, 0);
+    assert_int_equal(result.created, 0);
+    assert_int_equal(result.revision, 1);
+    assert_int_equal(hf_store_revision(c->store), 2);
+    expect_events(c, 0, 0, "1+thing/a 2+thing/b ");
+    expect_json(c, "thing", "a", "{\"x\":1,\"y\":\"\xc3\xa9\"}");
+}
+
+static void numbers_count_as_they_are_written(struct conform *c) {
+    put(c, "thing", "a", "1");
+    assert_int_equal(put(c, "thing", "a", "1.0").changed, 1);
+    assert_int_equal(put(c, "thing", "a", "1e0").changed, 1);
+    expect_json(c, "thing", "a", "1e0");
+}
+
+static void bytes_are_kept_verbatim(struct conform *c) {
+    static const char *const documents[] = {
+        "null", "false", "-0.0E+00", "\"\"", "[]", "{}", " \t\r\n[ 1 , 2 ] \n", "{\"b\":1,\"a\":2}",
+        "\"\\u0000\\u00e9\\ud83d\\ude00\\/\"", "\"\xf0\x9f\x98\x80 \xe2\x80\xa8 \x7f\"", "123456789012345678901234567890.5",
+        "{\"\":{\"\":{\"\":[[[]]]}}}",
+    };
+    char id[8];
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+        snprintf(id, sizeof id, "%zu", i);
+        put(c, "thing", id, documents[i]);
+    }
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+        snprintf(id, sizeof id, "%zu", i);
+        expect_json(c, "thing", id, documents[i]);
+    }
+}
+
+static void a_deletion_removes_the_record(struct conform *c) {
+    put(c, "thing", "a", "1");
+    struct hf_commit_result result = removed(c, "thing", "a");
+    assert_int_equal(result.revision, 2);
+    assert_true(result.changed && !result.created);
+    expect_json(c, "thing", "a", NULL);
+    expect_scan(c, "thing", NULL, 0, "");
+    expect_events(c, 0, 0, "1+thing/a 2-thing/a ");
+    assert_int_equal(commit_one(c, (struct change){HF_DELETE, "thing", "a", NULL, ALWAYS}, NULL), HF_ERR_NOT_FOUND);
+    assert_int_equal(hf_store_revision(c->store), 2);
+    result = put(c, "thing", "a", "1");
+    assert_int_equal(result.revision, 3);
+    assert_true(result.changed && result.created);
+}
+
+static void a_batch_is_all_or_nothing(struct conform *c) {
+    struct hf_commit_result result = {.revision = 77};
+    const struct change good[] = {
+        {HF_PUT, "thing", "a", "1", ALWAYS},
+        {HF_PUT, "thing", "b", "2", ALWAYS},
+        {HF_PUT, "other", "a", "3", ALWAYS},
+    };
+    const struct change bad[] = {
+        {HF_PUT, "thing", "a", "9", ALWAYS},
+        {HF_DELETE, "thing", "b", NULL, ALWAYS},
+        {HF_PUT, "thing", "new", "9", ALWAYS},
+        {HF_DELETE, "thing", "not there", NULL, ALWAYS},
+    };
+    assert_int_equal(commit_changes(c, bad, 4, &result, NULL), HF_ERR_NOT_FOUND);
+    assert_int_equal(result.revision, 77);
+    expect_scan(c, NULL, NULL, 0, "");
+    assert_int_equal(commit_changes(c, good, 3, &result, NULL), 0);
+    assert_int_equal(result.revision, 1);
+    assert_int_equal(commit_changes(c, bad, 4, NULL, NULL), HF_ERR_NOT_FOUND);
+    expect_scan(c, NULL, NULL, 0, "other/a=3 thing/a=1 thing/b=2 ");
+    expect_events(c, 0, 0, "1+thing/a 1+thing/b 1+other/a ");
+    assert_int_equal(hf_store_revision(c->store), 1);
+}
+
+static void a_batch_mixes_puts_deletions_and_what_is_unchanged(struct conform *c) {
+    struct hf_commit_result result;
+    put(c, "thing", "a", "1");
+    put(c, "thing", "b", "1");
+    const struct change changes[] = {
+        {HF_PUT, "thing", "a", " 1 ", ALWAYS},
+        {HF_DELETE, "thing", "b", NULL, ALWAYS},
+        {HF_PUT, "thing", "c", "1", ALWAYS},
+    };
+    assert_int_equal(commit_changes(c, changes, 3, &result, NULL), 0);
+    assert_int_equal(result.revision, 3);
+    assert_true(result.changed && !result.created);
+    expect_events(c, 2, 0, "3-thing/b 3+thing/c ");
+    expect_scan(c, NULL, NULL, 0, "thing/a=1 thing/c=1 ");
+}
+
+static void an_empty_batch_changes_nothing(struct conform *c) {
+    struct hf_commit_result result;
+    put(c, "thing", "a", "1");
+    assert_int_equal(commit_changes(c, NULL, 0, &result, NULL), 0);
+    assert_int_equal(result.changed, 0);
+    assert_int_equal(result.revision, 1);
+    assert_int_equal(hf_store_revision(c->store), 1);
+}
+
+static void the_same_key_twice_is_refused(struct conform *c) {
+    struct hf_batch *batch = NULL;
+    struct hf_error error = {0};
+    assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, "thing", "a", "1", 1, NULL, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, "thing", "a", "2", 1, NULL, &error), HF_ERR_INVALID);
+    assert_non_null(strstr(error.message, "thing/a"));
+    assert_int_equal(hf_batch_delete(batch, "thing", "a", NULL, NULL), HF_ERR_INVALID);
+    assert_int_equal(hf_batch_put(batch, "thing2", "a", "2", 1, NULL, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, "thing", "aa", "3", 1, NULL, NULL), 0);
+    if (hf_store_commit(c->store, &batch, NULL, NULL) != 0)
+        conform_start_again(c);
+    expect_scan(c, NULL, NULL, 0, "thing/a=1 thing/aa=3 thing2/a=2 ");
+}
+
+static void expect_bad_key(struct conform *c, const char *kind, const char *id) {
+    struct hf_batch *batch = NULL;
+    struct hf_record *record = NULL;
+    struct hf_error error = {0};
+    assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, kind, id, "1", 1, NULL, &error), HF_ERR_BAD_ID);
+    assert_true(error.message[0] && error.hint[0]);
+    assert_int_equal(hf_batch_delete(batch, kind, id, NULL, NULL), HF_ERR_BAD_ID);
+    hf_batch_free(&batch);
+    assert_int_equal(hf_store_get(c->store, kind, id, &record, NULL), HF_ERR_BAD_ID);
+    assert_int_equal(hf_store_history(c->store, kind, id, 0, NULL, NULL, NULL), HF_ERR_BAD_ID);
+    assert_int_equal(hf_store_put(c->store, kind, id, "1", 1, NULL, NULL), HF_ERR_BAD_ID);
+    assert_int_equal(hf_store_delete(c->store, kind, id, NULL, NULL), HF_ERR_BAD_ID);
+}
+
+static void bad_keys_are_refused(struct conform *c) {
+    static const char *const kinds[] = {NULL, "", "Thing", "1thing", "_thing", "th-ing", "th ing", "th/ing", "th\xc3\xafng"};
+    static const char *const ids[] = {NULL,       "",         ".",    "..",       "a/b",          "../x",   "a\nb",
+                                      "\x01",     "a\x7f",    "\x80", "\xc2\x85", "\xed\xa0\x80", "\xff",   "\xc0\xaf",
+                                      "\xe2\x82", "a\tb"};
+    char long_kind[HF_KIND_MAX + 2], long_id[HF_ID_MAX + 2];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        expect_bad_key(c, kinds[i], "a");
+        assert_int_equal(hf_store_keep_history(c->store, kinds[i], 1, NULL), HF_ERR_BAD_ID);
+        if (kinds[i])
+            assert_int_equal(hf_store_scan(c->store, kinds[i], NULL, 0, NULL, NULL, NULL), HF_ERR_BAD_ID);
+    }
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        expect_bad_key(c, "thing", ids[i]);
+    memset(long_kind, 'k', sizeof long_kind);
+    memset(long_id, 'i', sizeof long_id);
+    long_kind[HF_KIND_MAX + 1] = long_id[HF_ID_MAX + 1] = '\0';
+    expect_bad_key(c, long_kind, "a");
+    expect_bad_key(c, "thing", long_id);
+    assert_int_equal(hf_store_revision(c->store), 0);
+}
+
+static void every_good_key_is_kept(struct conform *c) {
+    char id[HF_ID_MAX + 1], kind[HF_KIND_MAX + 1];
+    for (int byte = 0x20; byte < 0x7f; byte++) {
+        snprintf(id, sizeof id, "%c", byte);
+        if (byte != '/' && byte != '.')
+            put(c, "thing", id, "1");
+    }
+    static const char *const ids[] = {
+        "\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "...", ".a", "a.",
+        "CON", "%2e%2e%2f", "caf\xc3\xa9", "cafe\xcc\x81", "A", "a", "a b ", "-",
+    };
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        snprintf(id, sizeof id, "[%zu]", i);
+        put(c, "twins", ids[i], id);
+    }
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        snprintf(id, sizeof id, "[%zu]", i);
+        expect_json(c, "twins", ids[i], id);
+    }
+    memset(id, 'i', HF_ID_MAX);
+    memset(kind, 'k', HF_KIND_MAX);
+    id[HF_ID_MAX] = kind[HF_KIND_MAX] = '\0';
+    put(c, kind, id, "\"long\"");
+    expect_json(c, kind, id, "\"long\"");
+}
+
+static int put_bytes_to(struct conform *c, const char *id, const char *json, size_t bytes, struct hf_error *error) {
+    int code;
+    do
+        code = hf_store_put(c->store, "thing", id, json, bytes, NULL, error);
+    while (conform_is_flake(c, code));
+    if (code == HF_ERR_FAILED)
+        conform_start_again(c);
+    return code;
+}
+
+static int put_bytes(struct conform *c, const char *json, size_t bytes, struct hf_error *error) {
+    return put_bytes_to(c, "a", json, bytes, error);
+}
+
+static void what_is_not_json_is_refused(struct conform *c) {
+    static const char *const texts[] = {"",       " ",        "{",           "{\"a\":1,\"a\":2}",    "NaN",
+                                        "[1,]",   "\"\xff\"", "\"\\ud800\"", "{\"a\":1,\"\\u0061\":2}", "1 2",
+                                        "\"a\nb\"", "01",       "\xef\xbb\xbf" "1"};
+    struct hf_error error = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(put_bytes(c, texts[i], strlen(texts[i]), &error), HF_ERR_BAD_JSON);
+        assert_non_null(strstr(error.message, "thing/a"));
+    }
+    assert_int_equal(put_bytes(c, "1\0", 2, NULL), HF_ERR_BAD_JSON);
+    assert_int_equal(hf_store_put(c->store, "thing", "a", NULL, 1, NULL, NULL), HF_ERR_INVALID);
+    expect_scan(c, NULL, NULL, 0, "");
+    assert_int_equal(hf_store_revision(c->store), 0);
+}
+
+static void sizes_over_the_limit_are_refused(struct conform *c) {
+    const struct hf_store_options options = {
+        .struct_bytes = sizeof options, .max_document_bytes = 1000, .max_document_depth = 3};
+    struct hf_error error = {0};
+    char text[1002];
+    conform_open_with(c, &options);
+    memset(text, 'x', sizeof text);
+    text[0] = text[999] = text[1000] = '"';
+    assert_int_equal(put_bytes(c, text, 1000, NULL), 0);
+    text[999] = 'x';
+    assert_int_equal(put_bytes(c, text, 1001, &error), HF_ERR_TOO_LARGE);
+    assert_int_equal(put_bytes(c, "[[[]]]", 6, NULL), 0);
+    assert_int_equal(put_bytes(c, "[[[[]]]]", 8, NULL), HF_ERR_TOO_LARGE);
+    expect_json(c, "thing", "a", "[[[]]]");
+    assert_int_equal(hf_store_revision(c->store), 2);
+}
+
+static void ten_mebibytes_are_the_usual_limit(struct conform *c) {
+    size_t limit = 10 << 20;
+    char *text = mem_alloc(limit + 1);
+    struct hf_record *record = NULL;
+    assert_non_null(text);
+    memset(text, ' ', limit + 1);
+    text[0] = '1';
+    assert_int_equal(put_bytes(c, text, limit + 1, NULL), HF_ERR_TOO_LARGE);
+    expect_json(c, "thing", "a", NULL);
+    int code = put_bytes(c, text, limit, NULL);
+    assert_int_equal(code, 0);
+    assert_int_equal(get(c, "thing", "a", &record), 0);
+    assert_int_equal(record->json_bytes, limit);
+    assert_memory_equal(record->json, text, limit);
+    hf_record_free(&record);
+    mem_free(text);
+}
+
+static void refused_calls_leave_their_outputs_alone(struct conform *c) {
+    struct hf_commit_result result = {.revision = 77};
+    struct hf_record *record = (struct hf_record *)&result;
+    struct hf_batch *none = NULL;
+    assert_int_equal(hf_store_commit(c->store, &none, &result, NULL), HF_ERR_INVALID);
+    assert_int_equal(put_bytes(c, "{", 1, NULL), HF_ERR_BAD_JSON);
+    assert_int_equal(get(c, "thing", "a", &record), HF_ERR_NOT_FOUND);
+    assert_ptr_equal(record, &result);
+    assert_int_equal(result.revision, 77);
+}
+
+struct late {
+    int count, code;
+    struct hf_commit_result result;
+};
+
+static void note_late(void *arg, int code, const struct hf_commit_result *result, const struct hf_error *error) {
+    struct late *late = arg;
+    late->count++;
+    late->code = code;
+    assert_true((code == 0) == (error == NULL));
+    if (result)
+        late->result = *result;
+}
+
+static void an_asynchronous_commit_is_answered_once(struct conform *c) {
+    struct late good = {0}, bad = {0};
+    struct hf_batch *batch = NULL;
+    assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, "thing", "a", "{", 1, NULL, NULL), 0);
+    hf_store_commit_async(c->store, &batch, note_late, &bad);
+    assert_null(batch);
+    assert_int_equal(bad.count, 1);
+    assert_int_equal(bad.code, HF_ERR_BAD_JSON);
+    assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
+    assert_int_equal(hf_batch_put(batch, "thing", "a", "1", 1, NULL, NULL), 0);
+    hf_store_commit_async(c->store, &batch, note_late, &good);
+    /* The queue keeps its order: when a later commit is answered, so is this one. */
+    assert_int_equal(put_bytes_to(c, "b", "1", 1, NULL), 0);
+    assert_int_equal(good.count, 1);
+    if (good.code != 0)
+        conform_start_again(c);
+    assert_int_equal(good.result.revision, 1);
+    expect_json(c, "thing", "a", "1");
+}
+
+static void what_was_acknowledged_is_there_after_opening_again(struct conform *c) {
+    if (!c->is_durable)
+        return;
+    assert_int_equal(hf_store_keep_history(c->store, "thing", 2, NULL), 0);
+    put(c, "thing", "a", "1");
+    put(c, "thing", "a", "2");
+    put(c, "thing", "a", "3");
+    put(c, "thing", "b", "1");
+    removed(c, "thing", "b");
+    conform_reopen(c, NULL);
+    assert_int_equal(hf_store_revision(c->store), 5);
+    expect_scan(c, NULL, NULL, 0, "thing/a=3 ");
+    expect_history(c, "thing", "a", 0, "thing/a=3 thing/a=2 ");
+    expect_history(c, "thing", "b", 0, "thing/b=- thing/b=1 ");
+    expect_events(c, 2, 0, "3+thing/a 4+thing/b 5-thing/b ");
+    assert_int_equal(put(c, "thing", "a", " 3").changed, 0);
+    assert_int_equal(put(c, "thing", "c", "1").revision, 6);
+}
+
+static void a_store_that_is_read_only_takes_nothing(struct conform *c) {
+    struct hf_store_options options = {.struct_bytes = sizeof options, .read_only = 1};
+    if (c->is_durable) {
+        put(c, "thing", "a", "1");
+        conform_reopen(c, &options);
+        expect_json(c, "thing", "a", "1");
+    } else {
+        conform_open_with(c, &options);
+    }
+    uint64_t before = hf_store_revision(c->store);
+    assert_int_equal(hf_store_put(c->store, "thing", "a", "2", 1, NULL, NULL), HF_ERR_READ_ONLY);
+    assert_int_equal(hf_store_delete(c->store, "thing", "a", NULL, NULL), HF_ERR_READ_ONLY);
+    assert_int_equal(hf_store_revision(c->store), before);
+}
+
+static void a_large_batch_is_one_commit(struct conform *c) {
+    enum { COUNT = 3000 };
+    static struct change changes[COUNT];
+    static char ids[COUNT][12];
+    struct hf_commit_result result;
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(ids[i], sizeof ids[i], "%04d", i);
+        changes[i] = (struct change){HF_PUT, "thing", ids[i], ids[i][0] == '0' ? "0" : "1", ALWAYS};
+    }
+    assert_int_equal(commit_changes(c, changes, COUNT, &result, NULL), 0);
+    assert_int_equal(result.revision, 1);
+    expect_scan(c, "thing", "2997", 0, "thing/2998=1 thing/2999=1 ");
+    changes[COUNT - 1].json = "[";
+    assert_int_equal(commit_changes(c, changes, COUNT, &result, NULL), HF_ERR_BAD_JSON);
+    assert_int_equal(hf_store_revision(c->store), 1);
+}
+
+const struct conform_case conform_commit_cases[] = {
+    {"a new store is empty", a_new_store_is_empty, 0},
+    {"a put makes a record", a_put_makes_a_record, 0},
+    {"a second put replaces it", a_second_put_replaces_it, 0},
+    {"the hash is that of the canonical form", the_hash_is_that_of_the_canonical_form, 0},
+    {"an unchanged put makes no event and no revision", an_unchanged_put_makes_no_event_and_no_revision, 0},
+    {"numbers count as they are written", numbers_count_as_they_are_written, 0},
+    {"bytes are kept verbatim", bytes_are_kept_verbatim, 0},
+    {"a deletion removes the record", a_deletion_removes_the_record, 0},
+    {"a batch is all or nothing", a_batch_is_all_or_nothing, 0},
+    {"a batch mixes puts, deletions and what is unchanged", a_batch_mixes_puts_deletions_and_what_is_unchanged, 0},
+    {"an empty batch changes nothing", an_empty_batch_changes_nothing, 0},
+    {"the same key twice is refused", the_same_key_twice_is_refused, 0},
+    {"bad keys are refused", bad_keys_are_refused, UINT32_MAX},
+    {"every good key is kept", every_good_key_is_kept, 100},
+    {"what is not JSON is refused", what_is_not_json_is_refused, 0},
+    {"sizes over the limit are refused", sizes_over_the_limit_are_refused, 0},
+    {"ten mebibytes are the usual limit", ten_mebibytes_are_the_usual_limit, UINT32_MAX},
+    {"refused calls leave their outputs alone", refused_calls_leave_their_outputs_alone, 0},
+    {"an asynchronous commit is answered once", an_asynchronous_commit_is_answered_once, 0},
+    {"what was acknowledged is there after opening again", what_was_acknowledged_is_there_after_opening_again, 0},
+    {"a store that is read only takes nothing", a_store_that_is_read_only_takes_nothing, 0},
+    {"a large batch is one commit", a_large_batch_is_one_commit, 20000},
+    {NULL, NULL, 0},
+};

@@ -1,0 +1,61 @@
+/* Every barrier of the store, left out or moved: each must be missed, or it is superfluous and says why. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "sim/mutants.h"
+#include "sim/store_work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { STATES_MOST = 2000 };
+#else
+enum { STATES_MOST = 10000 };
+#endif
+
+static const struct mutant_reason reasons[] = {
+    {"*, nothing new", "nothing waits for it"},
+    {"*: fsync lock, *", "what the file says is for people, the kernel's lock decides"},
+    {"create: fdatasync store.db-wal, *", "an empty store; the first commit's sync of the same file carries it"},
+    {NULL, NULL}};
+
+enum { WORKLOADS_MOST = 16 };
+
+static void test_every_barrier_is_needed(void **state) {
+    (void)state;
+    struct store_work work[WORKLOADS_MOST];
+    struct mutant_subject subjects[WORKLOADS_MOST] = {0};
+    struct crash_table known[WORKLOADS_MOST];
+    struct mutant_result result;
+    size_t count = 0;
+    for (; store_workloads[count].name && count < WORKLOADS_MOST; count++) {
+        crash_table_init(&known[count]);
+        subjects[count].record = store_work_record(&work[count], &store_workloads[count], 1, 0);
+        subjects[count].verify = store_work_verify;
+        subjects[count].arg = &work[count];
+        subjects[count].known = &known[count];
+    }
+    int code = mutants_run(subjects, count, STATES_MOST, reasons, &result);
+    printf("# %u mutants: %u caught, %u free, %u excused, %u missed\n", result.mutants, result.caught, result.free,
+           result.excused, result.missed);
+    for (size_t i = 0; i < count; i++) {
+        struct sim_record *record = (struct sim_record *)(uintptr_t)subjects[i].record;
+        sim_record_free(&record);
+        crash_table_fini(&known[i]);
+        store_work_fini(&work[i]);
+    }
+    assert_int_equal(code, 0);
+    assert_int_equal(result.wrong_reasons, 0);
+    assert_true(result.caught > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_barrier_is_needed)};
+    return cmocka_run_group_tests_name("barriers of the store", tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+#include "sim/mutants.h"
+
+#include "base/mem.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LABEL_BYTES = 128, LABELS_MOST = 128 };
+
+enum mutation { LEFT_OUT, TOO_LATE, SWAPPED, TOO_EARLY, MUTATIONS };
+static const char *const mutation_words[MUTATIONS] = {"left out", "too late", "swapped", "too early"};
+
+static int is_sync(const struct sim_op *op) {
+    return op->kind == SIM_FSYNC || op->kind == SIM_FDATASYNC || op->kind == SIM_SYNCFS;
+}
+
+/* ---- labels: one per kind of barrier ----------------------------------------------------------------------------- */
+
+static const char *file_words(const char *path) {
+    const char *name = strrchr(path, '/');
+    name = name ? name + 1 : path;
+    return strncmp(name, ".hf-", 4) == 0 ? "temporary file" : name;
+}
+
+static int touches(const struct sim_op *op, uint32_t inode) {
+    return !is_sync(op) && op->kind != SIM_ACK && !op->mapped &&
+           (op->inode == inode || (op->kind == SIM_RENAME && op->to_folder == inode));
+}
+
+/* What waits for this sync: since the last one of the same file. */
+static const char *waiting_words(const struct sim_record *record, size_t at) {
+    const struct sim_op *sync = &record->ops[at];
+    int is_folder = strcmp(sync->path, "folder") == 0;
+    int count = 0, at_front = 0, small = 0;
+    for (size_t i = at; i-- > 0;) {
+        const struct sim_op *op = &record->ops[i];
+        if (is_sync(op) && (op->inode == sync->inode || op->kind == SIM_SYNCFS))
+            break;
+        if (!touches(op, sync->inode))
+            continue;
+        count++;
+        at_front |= op->kind == SIM_WRITE && op->offset == 0;
+        small |= op->kind == SIM_WRITE && op->bytes <= SIM_SECTOR;
+    }
+    if (is_folder)
+        return count ? "new names" : "nothing new";
+    return !count ? "nothing new" : !at_front ? "behind the front" : small && count == 1 ? "front only" : "from the front";
+}
+
+static void label_of(const struct sim_record *record, size_t at, char label[LABEL_BYTES]) {
+    const struct sim_op *op = &record->ops[at];
+    const char *call = op->kind == SIM_FSYNC ? "fsync" : op->kind == SIM_FDATASYNC ? "fdatasync" : "syncfs";
+    snprintf(label, LABEL_BYTES, "%s: %s %s, %s", op->phase, call, file_words(op->path), waiting_words(record, at));
+}
+
+struct labels {
+    char text[LABELS_MOST][LABEL_BYTES];
+    unsigned uses[LABELS_MOST];
+    size_t count;
+};
+
+static void collect(struct labels *labels, const struct sim_record *record) {
+    for (size_t i = 0; i < record->count; i++) {
+        char label[LABEL_BYTES];
+        size_t at = 0;
+        if (!is_sync(&record->ops[i]))
+            continue;
+        label_of(record, i, label);
+        while (at < labels->count && strcmp(labels->text[at], label) != 0)
+            at++;
+        if (at == LABELS_MOST)
+            continue;
+        if (at == labels->count)
+            memcpy(labels->text[labels->count++], label, LABEL_BYTES);
+        labels->uses[at]++;
+    }
+}
+
+/* ---- mutated records --------------------------------------------------------------------------------------------- */
+
+static void move_behind(struct sim_op *ops, size_t at, size_t to) {
+    struct sim_op sync = ops[at];
+    memmove(ops + at, ops + at + 1, (to - at) * sizeof *ops);
+    ops[to] = sync;
+}
+
+static void move_late(struct sim_op *ops, size_t count, size_t at) {
+    for (size_t to = at + 1; to < count; to++) {
+        if (ops[to].kind == SIM_ACK) {
+            move_behind(ops, at, to);
+            return;
+        }
+    }
+}
+
+static void swap(struct sim_op *ops, size_t count, size_t at) {
+    size_t to = at + 1;
+    while (to < count && (ops[to].mapped || is_sync(&ops[to]) || touches(&ops[to], ops[at].inode)))
+        to++;
+    if (to < count)
+        move_behind(ops, at, to);
+}
+
+static void move_early(struct sim_op *ops, size_t at) {
+    struct sim_op sync = ops[at];
+    size_t to = at;
+    while (to > 0 && !touches(&ops[to - 1], sync.inode) && !(is_sync(&ops[to - 1]) && ops[to - 1].inode == sync.inode))
+        to--;
+    if (to == 0 || is_sync(&ops[to - 1]))
+        return;
+    to--;
+    memmove(ops + to + 1, ops + to, (at - to) * sizeof *ops);
+    ops[to] = sync;
+}
+
+/* Shares everything that its operations own with the original. Returns how many barriers were changed. */
+static unsigned mutate(const struct sim_record *record, const char *label, enum mutation mutation,
+                       struct sim_record *ret_mutant) {
+    unsigned changed = 0;
+    uint8_t *chosen = sim_alloc(record->count + 1);
+    *ret_mutant = *record;
+    ret_mutant->ops = sim_grow(NULL, record->count + 1, sizeof(struct sim_op));
+    memcpy(ret_mutant->ops, record->ops, record->count * sizeof(struct sim_op));
+    for (size_t i = 0; i < record->count; i++) {
+        char own[LABEL_BYTES] = "";
+        if (is_sync(&record->ops[i]))
+            label_of(record, i, own);
+        chosen[i] = own[0] && strcmp(own, label) == 0;
+        changed += chosen[i];
+    }
+    for (size_t i = record->count; i-- > 0;) { /* from the end, so that the places of the others stay */
+        if (chosen[i] && mutation == TOO_LATE)
+            move_late(ret_mutant->ops, record->count, i);
+        if (chosen[i] && mutation == SWAPPED)
+            swap(ret_mutant->ops, record->count, i);
+    }
+    if (mutation == TOO_EARLY)
+        for (size_t i = 0; i < record->count; i++)
+            if (chosen[i])
+                move_early(ret_mutant->ops, i);
+    if (mutation == LEFT_OUT) {
+        ret_mutant->count = 0;
+        for (size_t i = 0; i < record->count; i++)
+            if (!chosen[i])
+                ret_mutant->ops[ret_mutant->count++] = record->ops[i];
+    }
+    mem_free(chosen);
+    return changed;
+}
+
+static int is_caught(const struct mutant_subject *subject, const struct sim_record *mutant, uint64_t most_states,
+                     struct crash_result *result) {
+    struct crash_options options;
+    crash_options_default(&options);
+    options.keep_one_in = crash_count(mutant, &options) / most_states + 1;
+    options.stop_at_failure = 1;
+    options.deeper_one_in = 0;
+    options.known = subject->known;
+    return crash_run(mutant, &options, subject->verify, subject->arg, result) != 0;
+}
+
+static const char *reason_for(const struct mutant_reason *reasons, const char *label) {
+    for (; reasons && reasons->label; reasons++)
+        if (fnmatch(reasons->label, label, 0) == 0)
+            return reasons->reason;
+    return NULL;
+}
+
+static int try_mutant(const struct mutant_subject *subjects, size_t count, uint64_t most_states, const char *label,
+                      enum mutation mutation, uint64_t *ret_states) {
+    struct crash_result states = {0};
+    int caught = 0;
+    for (size_t i = 0; i < count && !caught; i++) {
+        struct sim_record mutant;
+        if (mutate(subjects[i].record, label, mutation, &mutant))
+            caught = is_caught(&subjects[i], &mutant, most_states, &states);
+        mem_free(mutant.ops);
+    }
+    *ret_states = states.total;
+    return caught;
+}
+
+static void try_label(const struct mutant_subject *subjects, size_t count, uint64_t most_states, const char *label,
+                      const struct mutant_reason *reasons, struct mutant_result *result) {
+    const char *reason = reason_for(reasons, label);
+    int is_needed = 0;
+    for (int mutation = LEFT_OUT; mutation < MUTATIONS; mutation++) {
+        uint64_t states = 0;
+        int caught = try_mutant(subjects, count, most_states, label, (enum mutation)mutation, &states);
+        is_needed |= mutation == LEFT_OUT && caught;
+        int is_free = !caught && is_needed && mutation != LEFT_OUT;
+        const char *verdict = caught ? "caught" : is_free ? "free" : reason ? "excused" : "MISSED";
+        const char *why = is_free ? "that step does not rely on it" : caught || !reason ? "" : reason;
+        printf("  %-58s %-9s %-7s %6" PRIu64 " states%s%s\n", label, mutation_words[mutation], verdict, states,
+               *why ? ": " : "", why);
+        result->mutants++;
+        result->caught += caught != 0;
+        result->free += is_free != 0;
+        result->excused += !caught && !is_free && reason;
+        result->missed += !caught && !is_free && !reason;
+        result->wrong_reasons += caught && reason;
+    }
+    fflush(stdout);
+}
+
+int mutants_run(const struct mutant_subject *subjects, size_t count, uint64_t most_states,
+                const struct mutant_reason *reasons, struct mutant_result *ret_result) {
+    struct mutant_result result = {0};
+    struct labels *labels = sim_alloc(sizeof *labels);
+    for (size_t i = 0; i < count; i++) {
+        struct crash_result states = {0};
+        collect(labels, subjects[i].record);
+        if (!is_caught(&subjects[i], subjects[i].record, most_states, &states))
+            continue;
+        printf("  subject %zu fails as it is: %s\n", i, states.first_failure);
+        result.failing++;
+    }
+    for (size_t i = 0; i < labels->count; i++)
+        try_label(subjects, count, most_states, labels->text[i], reasons, &result);
+    mem_free(labels);
+    *ret_result = result;
+    return result.missed || result.failing ? -1 : 0;
+}

@@ -1,0 +1,366 @@
+#include "sim/store_work.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct oracle_keep keeps[] = {{"kept", 3}, {"all", UINT32_MAX}, {NULL, 0}};
+static const char *const kinds[] = {"plain", "kept", "all", "other"};
+
+enum { IDS = 5, CHANGES_MOST = 4, BATCHES_MOST = 64 };
+
+/* ---- batches ----------------------------------------------------------------------------------------------------- */
+
+struct change {
+    enum hf_what what;
+    char kind[16], id[16];
+    char *json;
+    size_t json_bytes;
+};
+
+/* A batch that waits for its answer. */
+struct waiting {
+    struct store_work *work;
+    struct change changes[CHANGES_MOST];
+    size_t count;
+};
+
+static void must(int code, const struct hf_error *error) {
+    if (code == 0)
+        return;
+    fprintf(stderr, "store_work: %s\n", error->message);
+    abort();
+}
+
+static uint64_t below(struct store_work *work, uint64_t limit) {
+    return crash_random(&work->random) % limit;
+}
+
+static int exists(struct store_work *work, const char *kind, const char *id) {
+    struct hf_record *record = NULL;
+    int code = hf_store_get(work->store, kind, id, &record, NULL);
+    hf_record_free(&record);
+    return code == 0;
+}
+
+static char *make_json(struct store_work *work, size_t bytes, size_t *ret_bytes) {
+    char *json = sim_alloc(bytes + 64);
+    int used = snprintf(json, 64, "{\"n\":%" PRIu64 ",\"fill\":\"", ++work->counter);
+    for (size_t i = 0; i < bytes; i++)
+        json[used++] = (char)('a' + (work->counter * 31 + i * i) % 26);
+    memcpy(json + used, "\"}", 3);
+    *ret_bytes = (size_t)used + 2;
+    return json;
+}
+
+/* From inside the store, when a batch is durable: this is the acknowledgement. */
+static void answered(void *arg, int code, const struct hf_commit_result *result, const struct hf_error *error) {
+    struct waiting *waiting = arg;
+    struct store_work *work = waiting->work;
+    must(code, error);
+    for (size_t i = 0; i < waiting->count; i++) {
+        struct change *change = &waiting->changes[i];
+        if (result->changed)
+            oracle_add(&work->oracle, result->revision, change->what, change->kind, change->id, change->json,
+                       change->json_bytes);
+        mem_free(change->json);
+    }
+    sim_mark_ack(work->disk, (int64_t)result->revision);
+    mem_free(waiting);
+}
+
+static int is_in(const struct waiting *waiting, const struct change *change) {
+    for (size_t i = 0; i < waiting->count; i++)
+        if (strcmp(waiting->changes[i].kind, change->kind) == 0 && strcmp(waiting->changes[i].id, change->id) == 0)
+            return 1;
+    return 0;
+}
+
+static void add_change(struct store_work *work, struct hf_batch *batch, struct waiting *waiting, int deletes,
+                       size_t bytes) {
+    struct change *change = &waiting->changes[waiting->count];
+    struct hf_error error = {0};
+    snprintf(change->kind, sizeof change->kind, "%s", kinds[below(work, sizeof kinds / sizeof kinds[0])]);
+    snprintf(change->id, sizeof change->id, "id %u", (unsigned)below(work, IDS));
+    if (is_in(waiting, change))
+        return;
+    change->what = deletes && exists(work, change->kind, change->id) ? HF_DELETE : HF_PUT;
+    if (change->what == HF_PUT) {
+        change->json = make_json(work, bytes, &change->json_bytes);
+        must(hf_batch_put(batch, change->kind, change->id, change->json, change->json_bytes, NULL, &error), &error);
+    } else {
+        must(hf_batch_delete(batch, change->kind, change->id, NULL, &error), &error);
+    }
+    waiting->count++;
+}
+
+static void queue(struct store_work *work, size_t changes, int deletes, size_t bytes) {
+    struct waiting *waiting = sim_alloc(sizeof *waiting);
+    struct hf_batch *batch = NULL;
+    struct hf_error error = {0};
+    waiting->work = work;
+    must(hf_batch_new("work", &batch, &error), &error);
+    for (size_t i = 0; i < changes && i < CHANGES_MOST; i++)
+        add_change(work, batch, waiting, deletes, bytes);
+    hf_store_commit_async(work->store, &batch, answered, waiting);
+}
+
+static void pump(struct store_work *work, const char *phase) {
+    sim_mark_phase(work->disk, phase);
+    while (store_pump(work->store) > 0)
+        continue;
+}
+
+/* What waits is committed; the pump then finds nothing and does the idle work, so only once where that is not wanted. */
+static void commit(struct store_work *work, size_t changes, int deletes, size_t bytes) {
+    sim_mark_phase(work->disk, "commit");
+    queue(work, changes, deletes, bytes);
+    store_pump(work->store);
+}
+
+static void open_store(struct store_work *work) {
+    struct hf_error error = {0};
+    sim_mark_phase(work->disk, work->oracle.count ? "open" : "create");
+    work->process = sim_process_new(work->disk);
+    sim_process_set_lying(work->process, work->lying);
+    struct store_setup setup = {.os = sim_process_os(work->process), .without_thread = 1};
+    must(store_open(STORE_WORK_URL, NULL, &setup, &work->store, &error), &error);
+    must(oracle_set_keeps(&work->oracle, work->store), &error);
+}
+
+static void close_store(struct store_work *work) {
+    sim_mark_phase(work->disk, "close");
+    hf_store_close(&work->store);
+    sim_process_free(&work->process);
+}
+
+static void kill_store(struct store_work *work) {
+    sim_process_kill(work->process);
+    hf_store_close(&work->store);
+    sim_process_free(&work->process);
+}
+
+static void rest(struct store_work *work) {
+    pump(work, "rest");
+}
+
+/* ---- workloads --------------------------------------------------------------------------------------------------- */
+
+static void work_commits(struct store_work *work) {
+    for (int i = 0; i < 12; i++)
+        commit(work, 1 + below(work, 3), i > 4 && below(work, 3) == 0, 20 + below(work, 300));
+    close_store(work);
+}
+
+static void queue_group(struct store_work *work, unsigned batches) {
+    for (unsigned i = 0; i < batches; i++)
+        queue(work, 1 + below(work, CHANGES_MOST), 0, 10 + below(work, 600));
+}
+
+static void work_groups(struct store_work *work) {
+    for (int i = 0; i < 6; i++) {
+        sim_mark_phase(work->disk, "group commit");
+        queue_group(work, 2 + (unsigned)below(work, 7));
+        store_pump(work->store);
+    }
+    close_store(work);
+}
+
+static void work_deletions(struct store_work *work) {
+    for (int i = 0; i < 16; i++)
+        commit(work, 1 + below(work, CHANGES_MOST), i % 2, 1500);
+    close_store(work);
+}
+
+static void work_big(struct store_work *work) {
+    for (int i = 0; i < 6; i++) {
+        commit(work, 2, i == 4, 9000 + below(work, 60000));
+        if (i == 3)
+            rest(work);
+    }
+    close_store(work);
+}
+
+/* The WAL is written back at leisure only when it is long: what makes it so is not of interest, and not recorded. The
+ * database stays small, since it is always the same record. */
+static void make_wal_long(struct store_work *work) {
+    for (int i = 0; i < 60; i++) {
+        struct waiting *waiting = sim_alloc(sizeof *waiting);
+        struct change *change = &waiting->changes[0];
+        struct hf_batch *batch = NULL;
+        struct hf_error error = {0};
+        waiting->work = work;
+        waiting->count = 1;
+        *change = (struct change){.what = HF_PUT, .kind = "plain", .id = "long"};
+        change->json = make_json(work, 70000, &change->json_bytes);
+        must(hf_batch_new("work", &batch, &error), &error);
+        must(hf_batch_put(batch, change->kind, change->id, change->json, change->json_bytes, NULL, &error), &error);
+        hf_store_commit_async(work->store, &batch, answered, waiting);
+        store_pump(work->store);
+    }
+}
+
+static void work_rests(struct store_work *work) {
+    commit(work, 3, 0, 100);
+    make_wal_long(work);
+    sim_disk_record(work->disk);
+    sim_mark_ack(work->disk, (int64_t)hf_store_revision(work->store));
+    rest(work);
+    for (int i = 0; i < 4; i++)
+        commit(work, 1 + below(work, 3), i == 2, 100 + below(work, 3000));
+    close_store(work);
+}
+
+static void work_reopens(struct store_work *work) {
+    for (int i = 0; i < 6; i++) {
+        commit(work, 2, i > 2, 200);
+        close_store(work);
+        open_store(work);
+    }
+    close_store(work);
+}
+
+/* The program dies, the machine lives on, a new one takes over what was not synced; then the power goes. */
+static void work_kills(struct store_work *work) {
+    for (int i = 0; i < 6; i++) {
+        commit(work, 2, i > 2, 300);
+        kill_store(work);
+        open_store(work);
+        commit(work, 1, 0, 300);
+        if (i == 3)
+            rest(work);
+    }
+    kill_store(work);
+}
+
+static void work_mixed(struct store_work *work) {
+    for (int i = 0; i < 20; i++) {
+        switch (below(work, 8)) {
+        case 0:
+            rest(work);
+            break;
+        case 1:
+            close_store(work);
+            open_store(work);
+            break;
+        case 2:
+            kill_store(work);
+            open_store(work);
+            break;
+        case 3:
+            sim_mark_phase(work->disk, "group commit");
+            queue_group(work, 1 + (unsigned)below(work, 5));
+            store_pump(work->store);
+            break;
+        default:
+            commit(work, 1 + below(work, CHANGES_MOST), i % 2, below(work, 5) == 0 ? 20000 : 100);
+        }
+    }
+    close_store(work);
+}
+
+const struct store_workload store_workloads[] = {
+    {"single commits", work_commits}, {"group commits", work_groups}, {"deletions", work_deletions},
+    {"big documents", work_big},      {"checkpoints", work_rests},    {"closing and opening", work_reopens},
+    {"kill -9, then power", work_kills}, {"mixed", work_mixed},       {NULL, NULL}};
+
+struct sim_record *store_work_record(struct store_work *work, const struct store_workload *workload, uint64_t seed,
+                                     int lying) {
+    memset(work, 0, sizeof *work);
+    work->lying = lying;
+    work->random = seed;
+    work->check_one_in = 16;
+    work->reopen_one_in = 8;
+    oracle_init(&work->oracle, keeps);
+    work->disk = sim_disk_new(seed);
+    sim_disk_record(work->disk);
+    open_store(work);
+    workload->run(work);
+    oracle_seal(&work->oracle);
+    return sim_disk_take_record(work->disk);
+}
+
+void store_work_fini(struct store_work *work) {
+    hf_store_close(&work->store);
+    sim_process_free(&work->process);
+    sim_disk_free(&work->disk);
+    oracle_fini(&work->oracle);
+}
+
+/* ---- coming back ------------------------------------------------------------------------------------------------- */
+
+static void note_finding(void *arg, const struct hf_finding *finding) {
+    snprintf(arg, CRASH_TEXT, "check: %s: %s", finding->what, finding->text);
+}
+
+static int check(struct hf_store *store, char text[CRASH_TEXT]) {
+    struct hf_check_result result = {0};
+    struct hf_error error = {0};
+    int code = hf_store_check(store, note_finding, text, &result, &error);
+    if (code != 0)
+        snprintf(text, CRASH_TEXT, "check: %s", error.message);
+    return code != 0 || result.findings ? -1 : 0;
+}
+
+static int open_again(struct store_work *work, const struct os *os, struct hf_store **ret_store, char text[CRASH_TEXT]) {
+    struct store_setup setup = {.os = os, .without_thread = 1};
+    struct hf_error error = {0};
+    int code = store_open(STORE_WORK_URL, NULL, &setup, ret_store, &error);
+    if (code == 0)
+        code = oracle_set_keeps(&work->oracle, *ret_store);
+    if (code != 0)
+        snprintf(text, CRASH_TEXT, "open: %s", error.message);
+    return code;
+}
+
+/* Rests, closes, opens, and looks once more: what was committed after the crash is there too. */
+static int come_back_again(struct store_work *work, const struct os *os, struct hf_store **store, int64_t revision,
+                           char text[CRASH_TEXT]) {
+    store_pump(*store);
+    hf_store_close(store);
+    if (open_again(work, os, store, text) != 0)
+        return -1;
+    int64_t found = oracle_compare(&work->oracle, *store, text);
+    if (found >= 0 && found != revision)
+        snprintf(text, CRASH_TEXT, "after closing and opening it is at revision %" PRId64, found);
+    return found == revision ? 0 : -1;
+}
+
+static int64_t use(struct store_work *work, struct sim_disk *disk, const struct os *os, struct hf_store **store,
+                   char text[CRASH_TEXT]) {
+    int64_t found = oracle_compare(&work->oracle, *store, text);
+    if (found < 0)
+        return -1;
+    sim_mark_ack(disk, found);
+    work->verified++;
+    if (work->verified % work->check_one_in == 0 && check(*store, text) != 0)
+        return -1;
+    sim_mark_phase(disk, "commit after a crash");
+    if (oracle_commit_after(*store, (uint64_t)found, text) != 0)
+        return -1;
+    sim_mark_ack(disk, found + 1);
+    if (work->verified % work->reopen_one_in == 0 && come_back_again(work, os, store, found + 1, text) != 0)
+        return -1;
+    return found;
+}
+
+int64_t store_work_verify(void *arg, struct sim_disk *disk, char text[CRASH_TEXT]) {
+    struct store_work *work = arg;
+    struct sim_process *process = sim_process_new(disk);
+    struct hf_store *store = NULL;
+    int64_t found = -1;
+    sim_mark_phase(disk, "open after a crash");
+    if (open_again(work, sim_process_os(process), &store, text) == 0)
+        found = use(work, disk, sim_process_os(process), &store, text);
+    sim_mark_phase(disk, "close after a crash");
+    hf_store_close(&store);
+    if (found >= 0 && sim_process_open_files(process)) {
+        snprintf(text, CRASH_TEXT, "files are left open");
+        found = -1;
+    }
+    sim_process_free(&process);
+    return found;
+}
