@@ -1,6 +1,6 @@
-/* The store over SQLite, held against what the disk and the processor allow in the same run: one write and fdatasync for
- * a commit, a bare log with group commit for 64 callers, one pass of reading and hashing for a load, writing the same
- * bytes once for a first save. One line for each measure: name value unit limit ratio. */
+/* The store over SQLite, held against what the disk and the processor allow in the same run: one write and fdatasync
+ * for a commit, a bare log with group commit for 64 callers, one pass of reading and hashing for a load, writing the
+ * same bytes once for a first save. One line for each measure: name value unit limit ratio. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -23,7 +23,7 @@ enum {
     SAVE_ROUNDS = 3,
     COMMITS = 400, /* of one caller in a round */
     CALLERS = 64,
-    CALLER_COMMITS = 250,        /* of each in a round */
+    CALLER_COMMITS = 250,         /* of each in a round */
     LOG_BYTES = 64 * 1024 * 1024, /* written before, and used again and again */
 };
 

@@ -1,5 +1,5 @@
-/* Credentials: what a token or a browser's session is in the store. An id that may be shown, and a secret of 256 random bits of
- * which only a digest is kept. */
+/* Credentials: what a token or a browser's session is in the store. An id that may be shown, and a secret of 256 random
+ * bits of which only a digest is kept. */
 #ifndef HF_API_CREDENTIAL_H
 #define HF_API_CREDENTIAL_H
 

@@ -17,8 +17,8 @@ static int hash_condition(struct api_call *call, const char *hex, size_t bytes, 
     if (bytes == 2 * HF_HASH_BYTES)
         memcpy(text, hex, bytes);
     if (bytes != 2 * HF_HASH_BYTES || text_unhex(text, HF_HASH_BYTES, options->if_hash) != 0)
-        return error_set(&call->error, HF_ERR_INVALID, "read the hash '%.*s': %d hex digits are needed", (int)bytes, hex,
-                         2 * HF_HASH_BYTES);
+        return error_set(&call->error, HF_ERR_INVALID, "read the hash '%.*s': %d hex digits are needed", (int)bytes,
+                         hex, 2 * HF_HASH_BYTES);
     return one_condition(call, options, HF_IF_HASH);
 }
 
@@ -27,7 +27,8 @@ static int match_condition(struct api_call *call, const char *etag, struct hf_ch
     if (strcmp(etag, "*") == 0)
         return one_condition(call, options, HF_IF_PRESENT);
     if (bytes < 2 || etag[0] != '"' || etag[bytes - 1] != '"')
-        return error_set(&call->error, HF_ERR_INVALID, "read If-Match '%s': one strong entity tag or * is needed", etag);
+        return error_set(&call->error, HF_ERR_INVALID, "read If-Match '%s': one strong entity tag or * is needed",
+                         etag);
     return hash_condition(call, etag + 1, bytes - 2, options);
 }
 

@@ -60,18 +60,15 @@ void source_show_handler(struct api_call *call) {
 }
 
 void source_start_handler(struct api_call *call) {
-    handler_reply(call,
-                  source_want(call->context->store, call->who, name_of(call), 1, &call->reply, &call->error));
+    handler_reply(call, source_want(call->context->store, call->who, name_of(call), 1, &call->reply, &call->error));
 }
 
 void source_stop_handler(struct api_call *call) {
-    handler_reply(call,
-                  source_want(call->context->store, call->who, name_of(call), 0, &call->reply, &call->error));
+    handler_reply(call, source_want(call->context->store, call->who, name_of(call), 0, &call->reply, &call->error));
 }
 
 void source_run_handler(struct api_call *call) {
-    handler_reply(call,
-                  source_request_run(call->context->store, call->who, name_of(call), &call->reply, &call->error));
+    handler_reply(call, source_request_run(call->context->store, call->who, name_of(call), &call->reply, &call->error));
 }
 
 void source_tail_handler(struct api_call *call) {

@@ -85,8 +85,8 @@ void token_create_handler(struct api_call *call) {
         creation->call = call;
         creation->scopes_json = arena_strdup(&call->arena, buf_text(&scopes));
         struct credential_terms terms = {AUTH_TOKEN_KIND, buf_text(&scopes),
-                                         json_member_text(&doc, 0, "note", &call->arena),
-                                         os_wall_ms(call->context->os), 0};
+                                         json_member_text(&doc, 0, "note", &call->arena), os_wall_ms(call->context->os),
+                                         0};
         code = creation->scopes_json ? credential_put(batch, &creation->credential, &terms, &call->error)
                                      : error_set(&call->error, HF_ERR_NO_MEMORY, "make a token");
     }

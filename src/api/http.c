@@ -46,7 +46,8 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
         return;
     }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info && herald_add_peer(server->herald, info->connect_fd, uid_of_peer(info->connect_fd), server->room, &peer) == 0)
+    if (info &&
+        herald_add_peer(server->herald, info->connect_fd, uid_of_peer(info->connect_fd), server->room, &peer) == 0)
         *socket_context = peer;
 }
 
@@ -66,7 +67,8 @@ static int start_daemon(struct http_server *server, int fd, unsigned threads, st
         {MHD_OPTION_END, 0, NULL},
     };
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME;
-    *ret_daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    *ret_daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (*ret_daemon)
         return 0;
     close(fd);
@@ -80,7 +82,8 @@ static int open_tcp(struct http_server *server, const char *listen, struct hf_er
     int code = http_listen_tcp(listen, &fd, &server->port, error);
     if (code != 0)
         return code;
-    snprintf(server->address, sizeof server->address, "http://%s:%d", listen[0] == '[' ? "[::1]" : "127.0.0.1", server->port);
+    snprintf(server->address, sizeof server->address, "http://%s:%d", listen[0] == '[' ? "[::1]" : "127.0.0.1",
+             server->port);
     server->context->address = server->address;
     return start_daemon(server, fd, TCP_THREADS, &server->tcp, error);
 }

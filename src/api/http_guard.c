@@ -57,7 +57,8 @@ static int guard_framing(struct http_request *request, const char *version) {
 }
 
 static int forbid(struct http_request *request, const char *name, const char *value) {
-    error_set(&request->call.error, HF_ERR_FORBIDDEN, "check %s '%.100s': it is not this daemon's address", name, value);
+    error_set(&request->call.error, HF_ERR_FORBIDDEN, "check %s '%.100s': it is not this daemon's address", name,
+              value);
     error_hint(&request->call.error, "use the address that holdfast serve prints");
     return HF_ERR_FORBIDDEN;
 }
@@ -90,7 +91,8 @@ static int guard_target(struct http_request *request, const char *url, const cha
     }
     if (path[0] != '/') {
         request->must_close = 1;
-        return error_set(&request->call.error, HF_ERR_INVALID, "read the path '%.100s': it is not one of this host", url);
+        return error_set(&request->call.error, HF_ERR_INVALID, "read the path '%.100s': it is not one of this host",
+                         url);
     }
     *ret_path = path;
     return 0;
@@ -100,11 +102,13 @@ static int find_route(struct http_request *request, const char *path) {
     struct api_call *call = &request->call;
     const char *method = request->method;
     int is_api = strncmp(path, "/api/", 5) == 0;
-    int code = route_find(is_api ? api_operations : http_pages, method, path, &call->arena, &request->route, &call->error);
+    int code =
+        route_find(is_api ? api_operations : http_pages, method, path, &call->arena, &request->route, &call->error);
     if (code == HF_ERR_UNSUPPORTED) {
         call->status = strcmp(method, "OPTIONS") == 0 ? 204 : 405;
         api_add_header(call, "Allow",
-                       arena_printf(&call->arena, "%s%s", request->route.allow, call->status == 204 ? ", OPTIONS" : ""));
+                       arena_printf(&call->arena, "%s%s", request->route.allow,
+                                    call->status == 204 ? ", OPTIONS" : ""));
     }
     if (code == 0)
         call->operation = request->route.operation;
@@ -122,7 +126,8 @@ static int has_name(const struct api_parameter *parameter, const char *key) {
 static int add_value(struct http_request *request, const struct api_parameter *parameter, const char *text) {
     for (int i = 0; i < request->value_count; i++) {
         if (request->values[i].parameter == parameter)
-            return error_set(&request->call.error, HF_ERR_INVALID, "read the query: '%s' is given twice", parameter->name);
+            return error_set(&request->call.error, HF_ERR_INVALID, "read the query: '%s' is given twice",
+                             parameter->name);
     }
     const char *decoded = text;
     if (parameter->place == PLACE_QUERY)
@@ -198,7 +203,8 @@ static int check_session(struct http_request *request, const char *cookie) {
     const char *host = http_header(request, "Host");
     int is_reading = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     if (!is_reading && (!origin || !host || !guard_origin_is_host(origin, host))) {
-        error_set(&request->call.error, HF_ERR_FORBIDDEN, "check the session: a change needs the page's own Origin header");
+        error_set(&request->call.error, HF_ERR_FORBIDDEN,
+                  "check the session: a change needs the page's own Origin header");
         error_hint(&request->call.error, "programs send a token instead of a cookie");
         return HF_ERR_FORBIDDEN;
     }
@@ -225,7 +231,8 @@ static int identify(struct http_request *request) {
         return check_session(request, cookie);
     error_set(&request->call.error, HF_ERR_UNAUTHORIZED, "check who asks: there is no token");
     api_add_header(&request->call, "WWW-Authenticate", "Bearer realm=\"holdfast\"");
-    return error_hint(&request->call.error, "send Authorization: Bearer TOKEN; holdfast token create --scope read makes one");
+    return error_hint(&request->call.error,
+                      "send Authorization: Bearer TOKEN; holdfast token create --scope read makes one");
 }
 
 static int check_scope(struct http_request *request) {
@@ -264,9 +271,11 @@ static int check_body(struct http_request *request) {
     }
     if (request->announced_bytes == 0)
         return 0;
-    if (!is_chunked && request->announced_bytes > request->server->max_body_bytes)
+    if (!is_chunked && request->announced_bytes > request->server->max_body_bytes) {
+        request->must_close = 1;
         return error_set(&call->error, HF_ERR_TOO_LARGE, "read the body: %llu bytes are over the limit of %zu",
                          (unsigned long long)request->announced_bytes, request->server->max_body_bytes);
+    }
     if (is_json(type) && (!coding || strcasecmp(coding, "identity") == 0))
         return 0;
     call->status = 415;

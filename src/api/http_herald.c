@@ -7,10 +7,10 @@
 #include "base/mem.h"
 
 enum {
-    TICK_MS = 1000,       /* how often connections are looked at */
-    GAP_MS = 5,           /* at most every so often streams are woken: a busy store is told of in batches */
+    TICK_MS = 1000,        /* how often connections are looked at */
+    GAP_MS = 5,            /* at most every so often streams are woken: a busy store is told of in batches */
     FIRST_HEAD_MS = 10000, /* from connect to the end of the first headers */
-    HEAD_MS = 60000,      /* from one reply to the end of the next headers */
+    HEAD_MS = 60000,       /* from one reply to the end of the next headers */
     BODY_MS = 120000,
     REPLY_MS = 300000,
 };
@@ -57,8 +57,8 @@ static struct waiter *take_ready(struct herald *herald, int64_t now_ms, int64_t 
     return ready;
 }
 
-/* The connection's own thread sees the end of the socket, and closes it. A peer is removed before its fd is closed, so the fd
- * is still its own here. */
+/* The connection's own thread sees the end of the socket, and closes it. A peer is removed before its fd is closed, so
+ * the fd is still its own here. */
 static void send_away(struct http_peer *peer) {
     shutdown(peer->fd, SHUT_RDWR);
     peer->deadline_ms = INT64_MAX;
@@ -153,7 +153,8 @@ void herald_free(struct herald **herald) {
 
 void herald_wait(struct herald *herald, struct waiter *waiter, uint64_t revision, int64_t wait_ms) {
     waiter->revision = revision;
-    waiter->deadline_ms = os_monotonic_ms(herald->os) + wait_ms + 1; /* not before the time: the clock's reading is cut to whole ms */
+    waiter->deadline_ms =
+        os_monotonic_ms(herald->os) + wait_ms + 1; /* not before the time: the clock's reading is cut to whole ms */
     pthread_mutex_lock(&herald->mutex);
     waiter->next = herald->waiters;
     herald->waiters = waiter;
@@ -208,8 +209,8 @@ void herald_remove_peer(struct herald *herald, struct http_peer *peer) {
 }
 
 void herald_set_phase(struct herald *herald, struct http_peer *peer, enum http_phase phase) {
-    static const int64_t patience_ms[] = {[HTTP_PHASE_HEAD] = HEAD_MS, [HTTP_PHASE_BODY] = BODY_MS,
-                                          [HTTP_PHASE_REPLY] = REPLY_MS};
+    static const int64_t patience_ms[] = {
+        [HTTP_PHASE_HEAD] = HEAD_MS, [HTTP_PHASE_BODY] = BODY_MS, [HTTP_PHASE_REPLY] = REPLY_MS};
     int is_ours = phase == HTTP_PHASE_WORK || phase == HTTP_PHASE_STREAM;
     if (!peer)
         return;

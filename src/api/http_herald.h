@@ -1,5 +1,5 @@
-/* The herald: one thread that wakes who waits for a change of the store or for a moment, and ends connections that take too
- * long. Thread-safe. */
+/* The herald: one thread that wakes who waits for a change of the store or for a moment, and ends connections that take
+ * too long. Thread-safe. */
 #ifndef HF_API_HTTP_HERALD_H
 #define HF_API_HTTP_HERALD_H
 
@@ -12,8 +12,8 @@ struct herald;
 
 /* Somebody who waits; embedded in the owner, whose memory it is. */
 struct waiter {
-    uint64_t revision;                               /* woken when the store is past it */
-    int64_t deadline_ms;                             /* monotonic */
+    uint64_t revision;                                /* woken when the store is past it */
+    int64_t deadline_ms;                              /* monotonic */
     void (*wake)(struct waiter *waiter, int is_late); /* in the herald's thread, without its mutex; once per wait */
     struct waiter *next;
 };

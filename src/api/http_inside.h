@@ -1,5 +1,6 @@
-/* The parts of the HTTP server: http.c opens and closes it, http_listen.c makes its sockets, http_request.c takes requests,
- * http_guard.c refuses them, http_reply.c answers them, http_stream.c sends events, http_page.c is what lies outside /api. */
+/* The parts of the HTTP server: http.c opens and closes it, http_listen.c makes its sockets, http_request.c takes
+ * requests, http_guard.c refuses them, http_reply.c answers them, http_stream.c sends events, http_page.c is what lies
+ * outside /api. */
 #ifndef HF_API_HTTP_INSIDE_H
 #define HF_API_HTTP_INSIDE_H
 
@@ -76,8 +77,8 @@ enum MHD_Result http_on_request(void *server, struct MHD_Connection *connection,
 void http_on_completed(void *server, struct MHD_Connection *connection, void **state,
                        enum MHD_RequestTerminationCode code);
 
-/* http_guard.c: everything that can be refused by headers alone. Fills route, values, who and scope. 0, or the error with
- * call.status when it is not the code's own. */
+/* http_guard.c: everything that can be refused by headers alone. Fills route, values, who and scope. 0, or the error
+ * with call.status when it is not the code's own. */
 int http_guard(struct http_request *request, const char *url, const char *version);
 const char *http_header(const struct http_request *request, const char *name);
 

@@ -38,8 +38,8 @@ static void style_handler(struct api_call *call) {
     reply_asset(call, 200, "text/css; charset=utf-8", ui_style_css, ui_style_css_bytes);
 }
 
-/* The page that is shown goes on to "/" by itself: a redirect would not carry a SameSite=Strict cookie when the link was
- * followed from elsewhere. */
+/* The page that is shown goes on to "/" by itself: a redirect would not carry a SameSite=Strict cookie when the link
+ * was followed from elsewhere. */
 static void signin_handler(struct api_call *call) {
     struct auth *auth = call->context->server->auth;
     const char *code_text = call->parameter(call, "code");
@@ -95,7 +95,7 @@ static const struct api_parameter signin_parameters[] = {
 };
 
 #define PAGE(path, flags, parameters, handler)                                                                         \
-    {"page", NULL, "GET", path, API_SCOPE_NONE, flags, parameters, path, NULL, NULL, NULL, 200, handler}
+    { "page", NULL, "GET", path, API_SCOPE_NONE, flags, parameters, path, NULL, NULL, NULL, 200, handler }
 const struct api_operation http_pages[] = {
     PAGE("/", 0, no_parameters, index_handler),
     PAGE("/app.js", 0, no_parameters, script_handler),

@@ -1,5 +1,6 @@
-/* The life of a request: headers → guard → body → handler → reply. A handler may finish at once, in a thread of the pool, or in the
- * store's writer thread; meanwhile the connection is suspended and costs no thread. `state` says who resumes it:
+/* The life of a request: headers → guard → body → handler → reply. A handler may finish at once, in a thread of the
+ * pool, or in the store's writer thread; meanwhile the connection is suspended and costs no thread. `state` says who
+ * resumes it:
  *
  *   RUNNING --(handler has not finished when it returns)--> SUSPENDED --(finish)--> FINISHED, and finish resumes
  *   RUNNING --(finish)--> FINISHED, and the connection's thread goes on by itself
@@ -9,7 +10,7 @@
 #include "api/http_inside.h"
 #include "api/problem.h"
 
-enum { DRAIN_BYTES = 64 * 1024, DRAIN_FACTOR = 4, FIRST_ROOM = 1 << 20 };
+enum { DRAIN_DIGITS = 5, DRAIN_FACTOR = 4, FIRST_ROOM = 1 << 20 };
 
 static const char *find_value(const struct api_call *call, const char *name) {
     const struct http_request *request = call->parameter_context;
@@ -99,11 +100,12 @@ static void refuse(struct http_request *request, int code) {
     call->content_type = "application/problem+json";
 }
 
-/* A small body is read to its end, which keeps the connection; a large one, or one whose end is in doubt, is not waited for. */
+/* A small body is read to its end, which keeps the connection; a large one, one whose end is in doubt, and one that
+ * would only be sent if we asked for it, are not waited for. */
 static int must_answer_now(const struct http_request *request) {
     const char *length = http_header(request, "Content-Length");
     int has_body = length || http_header(request, "Transfer-Encoding");
-    int is_small = request->announced_bytes <= DRAIN_BYTES && length && strlen(length) <= 5;
+    int is_small = length && strlen(length) <= DRAIN_DIGITS && !http_header(request, "Expect");
     return request->is_refused && (request->must_close || (has_body && !is_small));
 }
 

@@ -1,6 +1,6 @@
 /* Events as a stream (text/event-stream). A stream holds a cursor and at most one piece of text: who reads slowly is
- * read for slowly, from the store, and costs no more memory than who reads fast. Who falls behind what the store keeps is told to
- * read everything again. */
+ * read for slowly, from the store, and costs no more memory than who reads fast. Who falls behind what the store keeps
+ * is told to read everything again. */
 #include <string.h>
 #include <strings.h>
 
@@ -16,7 +16,7 @@ struct stream {
     struct http_peer *peer;
     uint64_t cursor; /* everything up to this revision was written to `text` */
     struct buf text;
-    size_t sent; /* of text */
+    size_t sent;         /* of text */
     uint64_t generation; /* of the credentials when it began */
     atomic_int is_late;
     struct waiter waiter;
@@ -89,7 +89,8 @@ static ssize_t read_stream(void *arg, uint64_t position, char *out, size_t room)
     struct stream *stream = arg;
     (void)position;
     if (atomic_load(&stream->server->is_closing) ||
-        stream->generation != auth_generation(stream->server->auth)) /* a token was taken back: come again and show yours */
+        stream->generation !=
+            auth_generation(stream->server->auth)) /* a token was taken back: come again and show yours */
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (stream->sent < stream->text.size)
         return give(stream, out, room);
@@ -122,7 +123,8 @@ static int read_cursor(struct http_request *request, uint64_t *ret_cursor) {
     const char *text = last && last[0] ? last : since;
     uint64_t cursor = hf_store_revision(request->server->context->store);
     if (text && text_to_u64(text, &cursor) != 0)
-        return error_set(&request->call.error, HF_ERR_INVALID, "read the revision '%.40s': a whole number is needed", text);
+        return error_set(&request->call.error, HF_ERR_INVALID, "read the revision '%.40s': a whole number is needed",
+                         text);
     *ret_cursor = cursor;
     return 0;
 }
@@ -151,7 +153,8 @@ enum MHD_Result http_stream(struct http_request *request) {
     }
     struct stream *stream = new_stream(request, cursor);
     struct MHD_Response *response =
-        stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, free_stream) : NULL;
+        stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, free_stream)
+               : NULL;
     if (!response) {
         if (stream)
             free_stream(stream);

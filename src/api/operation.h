@@ -24,7 +24,8 @@ enum parameter_place {
 enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST };
 
 struct api_parameter {
-    const char *name; /* as on the command line: "code", "if-version"; in JSON and queries '-' becomes '_'; durations get "_ms" in JSON */
+    const char *name; /* as on the command line: "code", "if-version"; in JSON and queries '-' becomes '_'; durations
+                         get "_ms" in JSON */
     enum parameter_place place;
     enum parameter_type type;
     int required;
@@ -42,16 +43,16 @@ enum {
 };
 
 struct api_operation {
-    const char *noun, *verb;  /* verb NULL: `holdfast NOUN` */
+    const char *noun, *verb;   /* verb NULL: `holdfast NOUN` */
     const char *method, *path; /* "GET", "/api/v1/sources/{name}" */
     enum api_scope scope;
     unsigned flags;
     const struct api_parameter *parameters; /* ends with name NULL */
-    const char *summary;      /* one line, begins with a verb */
-    const char *description;  /* more, may be NULL */
-    const char *example;      /* a command line that works */
-    const char *columns;      /* of the table output: "name status run_count"; NULL: the document as it is */
-    int success_status;       /* 200, 201 … */
+    const char *summary;                    /* one line, begins with a verb */
+    const char *description;                /* more, may be NULL */
+    const char *example;                    /* a command line that works */
+    const char *columns; /* of the table output: "name status run_count"; NULL: the document as it is */
+    int success_status;  /* 200, 201 … */
     api_handler handler;
 };
 
@@ -62,10 +63,11 @@ struct api_context {
     struct hf_store *store;
     const struct os *os;
     const char *data_dir;
-    int has_supervisor;       /* 0: the command works on the store itself */
-    int64_t started_ms;       /* of the daemon */
-    const char *address;      /* "http://127.0.0.1:7420"; NULL without a daemon */
-    struct http_server *server; /* for `token link`: POST /api/v1/tokens/link {"scope"} → {"link","valid_ms"}; NULL without a daemon */
+    int has_supervisor;  /* 0: the command works on the store itself */
+    int64_t started_ms;  /* of the daemon */
+    const char *address; /* "http://127.0.0.1:7420"; NULL without a daemon */
+    struct http_server
+        *server; /* for `token link`: POST /api/v1/tokens/link {"scope"} → {"link","valid_ms"}; NULL without a daemon */
 };
 
 /* One request and its reply. Lives until the reply was given; everything in it is from its arena. */
@@ -73,16 +75,17 @@ struct api_call {
     struct api_context *context;
     const struct api_operation *operation;
     struct arena arena;
-    const char *who;               /* "token:ID", "uid:1000", "local" */
-    enum api_scope scope;          /* what the caller may do */
+    const char *who;      /* "token:ID", "uid:1000", "local" */
+    enum api_scope scope; /* what the caller may do */
     /* request */
     const char *body;
     size_t body_bytes;
-    const char *(*parameter)(const struct api_call *call, const char *name); /* path, query and header values; decoded; NULL if not given */
+    const char *(*parameter)(const struct api_call *call,
+                             const char *name); /* path, query and header values; decoded; NULL if not given */
     void *parameter_context;
     /* reply */
-    int status;                    /* HTTP; 0 until it is known */
-    const char *content_type;      /* NULL: application/json */
+    int status;               /* HTTP; 0 until it is known */
+    const char *content_type; /* NULL: application/json */
     struct buf reply;
     struct api_header {
         const char *name, *value;
@@ -99,7 +102,8 @@ struct api_call {
 };
 
 const struct api_operation *api_find(const char *noun, const char *verb);
-/* code 0: sends call->reply with the operation's success status unless call->status is set; otherwise a problem document from call->error. */
+/* code 0: sends call->reply with the operation's success status unless call->status is set; otherwise a problem
+ * document from call->error. */
 void api_reply(struct api_call *call, int code);
 void api_add_header(struct api_call *call, const char *name, const char *value);
 /* RFC 9457 document of an error; for every reply that is not a success, and for `-o json` errors of the command. */

@@ -3,10 +3,14 @@
 
 #include "api/handlers.h"
 
-#define SOURCE_NAME {"name", PLACE_PATH, TYPE_TEXT, 1, "NAME", "the source"}
-#define RECORD_KIND {"kind", PLACE_PATH, TYPE_TEXT, 1, "KIND", "1 to 64 of a-z, 0-9 and _, beginning with a letter"}
-#define RECORD_ID   {"id", PLACE_PATH, TYPE_TEXT, 1, "ID", "1 to 255 bytes of UTF-8 without '/' and control characters"}
-#define END         {NULL, PLACE_PATH, TYPE_TEXT, 0, NULL, NULL}
+#define SOURCE_NAME                                                                                                    \
+    { "name", PLACE_PATH, TYPE_TEXT, 1, "NAME", "the source" }
+#define RECORD_KIND                                                                                                    \
+    { "kind", PLACE_PATH, TYPE_TEXT, 1, "KIND", "1 to 64 of a-z, 0-9 and _, beginning with a letter" }
+#define RECORD_ID                                                                                                      \
+    { "id", PLACE_PATH, TYPE_TEXT, 1, "ID", "1 to 255 bytes of UTF-8 without '/' and control characters" }
+#define END                                                                                                            \
+    { NULL, PLACE_PATH, TYPE_TEXT, 0, NULL, NULL }
 /* clang-format off */
 #define SOURCE_FIELDS                                                                                                  \
     {"interval", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "time from one run's start to the next: 500ms, 5s, 2m, 1h"}, \
@@ -88,13 +92,15 @@ static const struct api_parameter store_history_parameters[] = {
     END,
 };
 static const struct api_parameter store_events_parameters[] = {
-    {"since", PLACE_QUERY, TYPE_NUMBER, 0, "REVISION", "what came after this revision; all that is kept when not given"},
+    {"since", PLACE_QUERY, TYPE_NUMBER, 0, "REVISION",
+     "what came after this revision; all that is kept when not given"},
     {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, but whole revisions"},
     {"wait", PLACE_QUERY, TYPE_DURATION, 0, "DURATION", "when there is none yet, wait for one: at most 30s"},
     END,
 };
 static const struct api_parameter token_create_parameters[] = {
-    {"scope", PLACE_FIELD, TYPE_LIST, 1, "SCOPE", "read, operate, edit, repair or admin; each includes those before it"},
+    {"scope", PLACE_FIELD, TYPE_LIST, 1, "SCOPE",
+     "read, operate, edit, repair or admin; each includes those before it"},
     {"note", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "who or what it is for"},
     END,
 };
@@ -170,16 +176,19 @@ const struct api_operation api_operations[] = {
      "goes on where an earlier one ended.",
      "holdfast store events --since 0 --limit 20", "revision at what kind id who", 200, store_events_handler},
     {"store", "check", "GET", "/api/v1/check", API_SCOPE_READ, OPERATION_BLOCKS, no_parameters,
-     "Read everything and compare every checksum and hash", "The command ends with 0 clean, 1 findings, 2 could not "
-     "check.", "holdfast store check", NULL, 200, store_check_handler},
+     "Read everything and compare every checksum and hash",
+     "The command ends with 0 clean, 1 findings, 2 could not "
+     "check.",
+     "holdfast store check", NULL, 200, store_check_handler},
 
-    {"token", "create", "POST", "/api/v1/tokens", API_SCOPE_ADMIN, 0, token_create_parameters,
-     "Make a token", "It is shown this once; what is kept is a digest of it.", "holdfast token create --scope read",
-     NULL, 201, token_create_handler},
-    {"token", "list", "GET", "/api/v1/tokens", API_SCOPE_ADMIN, 0, no_parameters, "List the tokens, without their secrets",
-     NULL, "holdfast token list", "id scopes note created_at", 200, token_list_handler},
+    {"token", "create", "POST", "/api/v1/tokens", API_SCOPE_ADMIN, 0, token_create_parameters, "Make a token",
+     "It is shown this once; what is kept is a digest of it.", "holdfast token create --scope read", "token", 201,
+     token_create_handler},
+    {"token", "list", "GET", "/api/v1/tokens", API_SCOPE_ADMIN, 0, no_parameters,
+     "List the tokens, without their secrets", NULL, "holdfast token list", "id scopes note created_at", 200,
+     token_list_handler},
     {"token", "link", "POST", "/api/v1/tokens/link", API_SCOPE_ADMIN, OPERATION_DAEMON_ONLY, token_link_parameters,
-     "Make a link that signs a browser in, once, within ten minutes", NULL, "holdfast token link --scope read", NULL,
+     "Make a link that signs a browser in, once, within ten minutes", NULL, "holdfast token link --scope read", "link",
      201, token_link_handler},
     {"token", "rm", "DELETE", "/api/v1/tokens/{id}", API_SCOPE_ADMIN, OPERATION_DESTROYS, token_rm_parameters,
      "Take a token back; it is refused from then on", NULL, "holdfast token rm 5f0c1a2b3c4d5e6f", NULL, 200,

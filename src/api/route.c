@@ -63,7 +63,8 @@ static int take_values(struct route *route, const char *path, struct arena *aren
         value->name = name_in_table(route->operation, pattern + 1, name_bytes);
         value->text = route_decode(path, bytes, arena);
         if (!value->text)
-            return error_set(error, HF_ERR_BAD_ID, "read the path: '%.*s' is not percent-encoded UTF-8", (int)bytes, path);
+            return error_set(error, HF_ERR_BAD_ID, "read the path: '%.*s' is not percent-encoded UTF-8", (int)bytes,
+                             path);
         if (!value->text[0] || strchr(value->text, '/'))
             return error_set(error, HF_ERR_BAD_ID, "read the path: the %.*s '%s' is empty or holds a '/'",
                              (int)name_bytes, pattern + 1, value->text);

@@ -15,8 +15,8 @@ struct route {
     char allow[64]; /* the methods that this path has: "GET, HEAD, PUT"; "" when there is no such path */
 };
 
-/* HEAD finds what GET finds. Errors: NOT_FOUND (no such path), UNSUPPORTED (no such method, see allow), BAD_ID (a segment that
- * cannot be decoded to text), NO_MEMORY. */
+/* HEAD finds what GET finds. Errors: NOT_FOUND (no such path), UNSUPPORTED (no such method, see allow), BAD_ID (a
+ * segment that cannot be decoded to text), NO_MEMORY. */
 int route_find(const struct api_operation *table, const char *method, const char *path, struct arena *arena,
                struct route *ret_route, struct hf_error *error);
 

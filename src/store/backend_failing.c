@@ -1,5 +1,6 @@
-/* Fails the calls of another backend at random, from a seed, as the contract allows; and asserts that the committer keeps its
- * side of the contract: transactions are neither nested nor forgotten, and nothing is asked after an unknown outcome.
+/* Fails the calls of another backend at random, from a seed, as the contract allows; and asserts that the committer
+ * keeps its side of the contract: transactions are neither nested nor forgotten, and nothing is asked after an unknown
+ * outcome.
  *
  * Writing calls fail with a soft code before they reach the inner backend. A commit may also fail with IO: then it
  * happened, or it did not, and only the seed knows. Reading calls fail with IO or NO_MEMORY. */

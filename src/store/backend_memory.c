@@ -3,8 +3,8 @@
  * Invariants
  *  1. A transaction allocates everything it needs before commit; commit only links, and cannot fail.
  *  2. The table and the events change only inside commit, under the write lock.
- *  3. A reader takes what it wants under the read lock and visits it afterwards: versions do not change, and live as long
- *     as somebody uses them. So a walk is a snapshot, and holds up nobody. */
+ *  3. A reader takes what it wants under the read lock and visits it afterwards: versions do not change, and live as
+ * long as somebody uses them. So a walk is a snapshot, and holds up nobody. */
 #include "store/memory_backend.h"
 
 #include <stdio.h>

@@ -156,8 +156,7 @@ static void *prepare_some(void *arg) {
         if (change->what == HF_DELETE)
             continue;
         struct hf_error error = {0};
-        int code =
-            json_hash(&doc, &scratch, change->json, change->json_bytes, job->limits, change->hash, &error);
+        int code = json_hash(&doc, &scratch, change->json, change->json_bytes, job->limits, change->hash, &error);
         if (code != 0)
             refuse(job, index, code, &error);
     }

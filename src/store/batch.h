@@ -36,7 +36,7 @@ struct commit {
 };
 
 struct hf_batch {
-    struct vec changes; /* of struct batch_change; as they were added until batch_prepare */
+    struct vec changes;               /* of struct batch_change; as they were added until batch_prepare */
     const struct batch_change *first; /* of those that were added; set by batch_prepare */
     struct map keys;
     size_t bytes; /* of all documents */
@@ -53,8 +53,8 @@ static inline struct hf_batch *batch_of_commit(struct commit *commit) {
 }
 
 /* Checks and hashes every document, with helping threads when there is much of it. In the caller's thread, so that
- * many callers do it at once. Then the changes of a large batch are put in the order of their keys: what is read together
- * comes to lie together. Errors: BAD_JSON, TOO_LARGE, NO_MEMORY. */
+ * many callers do it at once. Then the changes of a large batch are put in the order of their keys: what is read
+ * together comes to lie together. Errors: BAD_JSON, TOO_LARGE, NO_MEMORY. */
 int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, struct hf_error *error);
 
 #endif

@@ -145,8 +145,8 @@ static struct timespec rest_time(void) {
     return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
-/* Under the lock, with nothing waiting: waits for a batch or the end. After work it first waits a moment only, and lets the
- * backend do its idle work when nothing came. */
+/* Under the lock, with nothing waiting: waits for a batch or the end. After work it first waits a moment only, and lets
+ * the backend do its idle work when nothing came. */
 static void wait_for_work(struct committer *committer, int *rested) {
     if (*rested) {
         pthread_cond_wait(&committer->wake, &committer->lock);

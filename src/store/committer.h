@@ -22,15 +22,15 @@ struct committer;
 int committer_new(const struct committer_setup *setup, struct committer **ret_committer, struct hf_error *error);
 void committer_free(struct committer **committer); /* commits what waits */
 
-/* Hands over a prepared batch; batch->commit.answered is called once with commit.code, result and error filled: from the writer
- * thread, or from inside this call when the store has stopped. Thread-safe. */
+/* Hands over a prepared batch; batch->commit.answered is called once with commit.code, result and error filled: from
+ * the writer thread, or from inside this call when the store has stopped. Thread-safe. */
 void committer_add(struct committer *committer, struct hf_batch *batch);
 
-/* without_thread only: commits what waits as one group, or does the idle work when nothing waits. Returns how many batches
- * were answered. */
+/* without_thread only: commits what waits as one group, or does the idle work when nothing waits. Returns how many
+ * batches were answered. */
 int committer_pump(struct committer *committer);
 
-uint64_t committer_revision(struct committer *committer);                     /* thread-safe */
+uint64_t committer_revision(struct committer *committer);                  /* thread-safe */
 int committer_health(struct committer *committer, struct hf_error *error); /* thread-safe */
 
 #endif

@@ -7,8 +7,8 @@
  *  3. Revisions are handed out inside a transaction from group->revision, which moves only when commit returned 0.
  *  4. An answer rests only on what is committed: when the transaction does not come about, batches that were refused or
  *     found unchanged inside it get no such answer. They are tried again, or fail with it.
- *  5. A failure that is not soft stops the store: the transaction is aborted when commit was not reached, left alone when it
- *     was (what is on disk is not known then), and nothing more is written. */
+ *  5. A failure that is not soft stops the store: the transaction is aborted when commit was not reached, left alone
+ * when it was (what is on disk is not known then), and nothing more is written. */
 #include "store/group.h"
 
 #include <string.h>
@@ -26,21 +26,21 @@ static const char *verb(const struct batch_change *change) {
  * mended by putting it again. */
 static int check_same(struct group *group, struct batch_change *change, struct hf_error *error) {
     struct hf_record *record = NULL;
-    int code = group->backend->ops->get(group->backend, STORE_IN_TRANSACTION, change->kind, change->id, 0, &record,
-                                        error);
+    int code =
+        group->backend->ops->get(group->backend, STORE_IN_TRANSACTION, change->kind, change->id, 0, &record, error);
     change->found.is_same = code == 0;
     hf_record_free(&record);
     return code == HF_ERR_CORRUPT ? 0 : code;
 }
 
-/* Fills change->found; *ret_head stays NULL when there is no such record. A damaged record is one that exists, but at no
- * revision and with no hash. */
+/* Fills change->found; *ret_head stays NULL when there is no such record. A damaged record is one that exists, but at
+ * no revision and with no hash. */
 static int look_up(struct group *group, struct batch_change *change, struct hf_record **ret_head,
                    struct hf_error *error) {
     memset(&change->found, 0, sizeof change->found);
     change->found.created_ms = group->now_ms;
-    int code = group->backend->ops->get(group->backend, STORE_IN_TRANSACTION, change->kind, change->id, 1, ret_head,
-                                        error);
+    int code =
+        group->backend->ops->get(group->backend, STORE_IN_TRANSACTION, change->kind, change->id, 1, ret_head, error);
     change->found.exists = code == 0 || code == HF_ERR_CORRUPT;
     if (code == HF_ERR_NOT_FOUND || code == HF_ERR_CORRUPT)
         return 0;
@@ -130,7 +130,8 @@ static int apply_change(struct group *group, const struct hf_batch *batch, const
     };
     memcpy(row.hash, change->hash, sizeof row.hash);
     const struct store_backend_ops *ops = group->backend->ops;
-    int code = change->what == HF_PUT ? ops->put(group->backend, &row, error) : ops->remove(group->backend, &row, error);
+    int code =
+        change->what == HF_PUT ? ops->put(group->backend, &row, error) : ops->remove(group->backend, &row, error);
     return code == 0 ? 0 : error_wrap(error, code, "%s '%s/%s'", verb(change), change->kind, change->id);
 }
 
@@ -203,7 +204,8 @@ static void fail_all(struct commit *first, const struct commit *end, const struc
 static int stopped(struct hf_error *error) {
     error_wrap(error, error->code, "the store stopped");
     error->code = HF_ERR_FAILED;
-    error_hint(error, "what was acknowledged is safe; look after the disk, then restart the daemon or open the store again");
+    error_hint(error,
+               "what was acknowledged is safe; look after the disk, then restart the daemon or open the store again");
     return HF_ERR_FAILED;
 }
 

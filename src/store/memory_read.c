@@ -20,8 +20,8 @@ static struct version *use_current(struct memory *self, enum store_view view, co
     return version;
 }
 
-int memory_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id,
-                      int head_only, struct hf_record **ret_record, struct hf_error *error) {
+int memory_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
+               struct hf_record **ret_record, struct hf_error *error) {
     struct version *version = use_current((struct memory *)backend, view, kind, id);
     if (!version)
         return error_set(error, HF_ERR_NOT_FOUND, "there is no such record");
@@ -80,7 +80,7 @@ static int collect_scan(struct memory *self, const char *kind, const char *after
 }
 
 int memory_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                       hf_record_visit visit, void *arg, struct hf_error *error) {
+                hf_record_visit visit, void *arg, struct hf_error *error) {
     struct memory *self = (struct memory *)backend;
     struct vec versions;
     vec_init(&versions);
@@ -101,7 +101,7 @@ static int collect_history(const struct slot *slot, uint64_t limit, struct vec *
 }
 
 int memory_history(struct store_backend *backend, const char *kind, const char *id, uint64_t limit,
-                          hf_record_visit visit, void *arg, struct hf_error *error) {
+                   hf_record_visit visit, void *arg, struct hf_error *error) {
     struct memory *self = (struct memory *)backend;
     struct vec versions;
     vec_init(&versions);
@@ -138,8 +138,8 @@ static int visit_event(const struct version *version, hf_event_visit visit, void
     return visit(arg, &event);
 }
 
-int memory_events(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit,
-                         void *arg, struct hf_error *error) {
+int memory_events(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit, void *arg,
+                  struct hf_error *error) {
     struct memory *self = (struct memory *)backend;
     struct vec events;
     vec_init(&events);
@@ -181,7 +181,8 @@ static void check_version(struct checking *checking, const struct version *versi
     if (version_is_damaged(version)) {
         finding.what = "bad_checksum";
         finding.text = "the bytes do not match their checksum";
-    } else if (json_hash(&checking->doc, &checking->scratch, record->json, record->json_bytes, &none, hash, NULL) != 0 ||
+    } else if (json_hash(&checking->doc, &checking->scratch, record->json, record->json_bytes, &none, hash, NULL) !=
+                   0 ||
                memcmp(hash, record->hash, sizeof hash) != 0) {
         finding.what = "bad_hash";
         finding.text = "the document does not match its hash";
@@ -200,8 +201,8 @@ static int collect_everything(const struct memory *self, struct vec *records, st
     return 0;
 }
 
-int memory_check(struct store_backend *backend, hf_finding_visit visit, void *arg,
-                        struct hf_check_result *ret_result, struct hf_error *error) {
+int memory_check(struct store_backend *backend, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
+                 struct hf_error *error) {
     struct memory *self = (struct memory *)backend;
     struct checking checking = {.visit = visit, .arg = arg};
     struct vec records, history;

@@ -1,5 +1,5 @@
-/* What the memory backend is made of: versions that never change and are counted, and a sorted table (a skip list) of one
- * slot per key. No locks here. */
+/* What the memory backend is made of: versions that never change and are counted, and a sorted table (a skip list) of
+ * one slot per key. No locks here. */
 #ifndef HF_STORE_MEMORY_TABLE_H
 #define HF_STORE_MEMORY_TABLE_H
 
@@ -12,8 +12,8 @@ struct version {
     atomic_uint users;
     enum hf_what what;
     struct hf_record *record;
-    uint64_t checksum;      /* of the document's bytes */
-    struct version *older;  /* history: newest to oldest; events: both ways */
+    uint64_t checksum;     /* of the document's bytes */
+    struct version *older; /* history: newest to oldest; events: both ways */
     struct version *newer;
 };
 

@@ -114,7 +114,7 @@ int sqlite_conn_open(struct sqlite_backend *self, int is_writer, struct sqlite_c
     int flags = SQLITE_OPEN_NOMUTEX | (self->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     int rc = sqlite3_open_v2(self->name, &conn->db, flags, sqlite_vfs_name(self->vfs));
     int code = 0;
-    if (rc == SQLITE_CANTOPEN && sqlite_vfs_open_errno(self->vfs))
+    if (rc && rc != SQLITE_NOMEM && sqlite_vfs_open_errno(self->vfs))
         code = error_set_errno(error, sqlite_vfs_open_errno(self->vfs), "open connection");
     else if (rc)
         code = error_set(error, code_of(rc, 0), "open connection: %s", sqlite3_errstr(rc));

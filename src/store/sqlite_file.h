@@ -33,7 +33,7 @@ struct sqlite_vfs {
     int db_fd;             /* one for all connections: OFD locks belong to the open file */
     unsigned db_users;
     int db_sync_failed;
-    int open_errno;  /* of the newest xOpen that failed: its connection never comes to be */
+    int open_errno;  /* of what failed last before there was a connection to keep it */
     int level;       /* SQLITE_LOCK_*: what the process holds */
     unsigned shared; /* connections at SHARED or above */
     struct sqlite_shm shm;

@@ -85,8 +85,10 @@ static int io_read(sqlite3_file *base, void *to, int bytes, sqlite3_int64 at) {
     if (rc)
         return rc;
     ssize_t got = file->fd < 0 ? 0 : file_pread_full(file->vfs->os, file->fd, to, (size_t)bytes, at);
-    if (got < 0)
+    if (got < 0) {
+        sqlite_vfs_note_errno(file->vfs, (int)got); /* the header is read before there is a connection */
         return sqlite_file_fail(file, (int)got, SQLITE_IOERR_READ);
+    }
     if (got == bytes)
         return SQLITE_OK;
     memset((char *)to + got, 0, (size_t)(bytes - got));
@@ -163,7 +165,8 @@ static int io_sync(sqlite3_file *base, int flags) {
     if (failed == 0)
         return SQLITE_OK;
     *sync_failed(file) = 1;
-    return sqlite_file_fail(file, failed, SQLITE_IOERR_FSYNC);
+    file->main->last_errno = failed;
+    return SQLITE_IOERR_FSYNC; /* ENOMEM too: this file is not written again, so nothing here works on */
 }
 
 static int io_size(sqlite3_file *base, sqlite3_int64 *ret_size_bytes) {

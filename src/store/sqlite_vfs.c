@@ -72,9 +72,7 @@ static int vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *to, int f
         file->main = (struct sqlite_file *)sqlite3_database_file_object(name);
     int rc = type == SQLITE_OPEN_MAIN_DB ? open_database(file, name, flags) : open_other(file, name, flags);
     if (rc) {
-        pthread_mutex_lock(&file->vfs->mutex);
-        file->vfs->open_errno = file->main->last_errno;
-        pthread_mutex_unlock(&file->vfs->mutex);
+        sqlite_vfs_note_errno(file->vfs, file->main->last_errno);
         return rc;
     }
     file->base.pMethods = type == SQLITE_OPEN_MAIN_DB ? &sqlite_io_database : &sqlite_io_plain;
@@ -100,8 +98,10 @@ static int vfs_access(sqlite3_vfs *base, const char *name, int flags, int *ret_c
     do
         rc = os_stat_at(vfs->os, vfs->dir_fd, name, &stat);
     while (rc == -EINTR);
-    if (rc && rc != -ENOENT)
+    if (rc && rc != -ENOENT) {
+        sqlite_vfs_note_errno(vfs, rc);
         return SQLITE_IOERR_ACCESS; /* "cannot tell" must not count as "no journal" */
+    }
     /* An empty journal or WAL is none. */
     *ret_can = rc == 0 && (flags != SQLITE_ACCESS_EXISTS || !S_ISREG(stat.st_mode) || stat.st_size > 0);
     return SQLITE_OK;
@@ -197,6 +197,8 @@ static struct sqlite_file *main_file(sqlite3 *db) {
 
 int sqlite_vfs_errno(sqlite3 *db) {
     struct sqlite_file *file = main_file(db);
+    if (file && sqlite3_extended_errcode(db) == SQLITE_IOERR_ACCESS)
+        return sqlite_vfs_open_errno(file->vfs);
     return file ? file->last_errno : 0;
 }
 
@@ -204,6 +206,12 @@ void sqlite_vfs_forget(sqlite3 *db) {
     struct sqlite_file *file = main_file(db);
     if (file)
         file->last_errno = 0;
+}
+
+void sqlite_vfs_note_errno(struct sqlite_vfs *vfs, int negative_errno) {
+    pthread_mutex_lock(&vfs->mutex);
+    vfs->open_errno = negative_errno;
+    pthread_mutex_unlock(&vfs->mutex);
 }
 
 int sqlite_vfs_open_errno(struct sqlite_vfs *vfs) {

@@ -24,7 +24,9 @@ const char *sqlite_vfs_name(const struct sqlite_vfs *vfs);
 /* What a connection's files met last: negative errno, 0 when nothing failed since sqlite_vfs_forget. */
 int sqlite_vfs_errno(sqlite3 *db);
 void sqlite_vfs_forget(sqlite3 *db);
-int sqlite_vfs_open_errno(struct sqlite_vfs *vfs); /* the same for opening a file, where there is no connection yet */
+/* The same for what no connection can be asked for: opening, and looking whether a file is there. */
+int sqlite_vfs_open_errno(struct sqlite_vfs *vfs);
+void sqlite_vfs_note_errno(struct sqlite_vfs *vfs, int negative_errno);
 
 /* How often this connection began to sync frames of its WAL: a failed COMMIT that did not get so far left nothing
  * behind. */

@@ -1,6 +1,7 @@
 #include "conform.h"
 
 #include <ftw.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,33 @@ static int remove_entry(const char *path, const struct stat *stat, int type, str
     return remove(path);
 }
 
+/* The wall clock moves by a second each time somebody looks: what is written later has a later time. */
+static int64_t moving_clock(const struct os *os, enum os_clock which) {
+    static atomic_int_fast64_t looks;
+    int64_t now_ns = os_now_ns(os_real(), which);
+    (void)os;
+    return which == OS_CLOCK_WALL ? now_ns + atomic_fetch_add(&looks, 1) * INT64_C(1000000000) : now_ns;
+}
+
+static const struct os *conform_os(void) {
+    static struct os_ops ops;
+    static struct os os;
+    ops = *os_real()->ops;
+    ops.now_ns = moving_clock;
+    os = *os_real();
+    os.ops = &ops;
+    return &os;
+}
+
 static void open_store(struct conform *c, const struct hf_store_options *options) {
     char rest[128] = "";
     struct hf_error error = {0};
-    struct store_setup setup = {.without_thread = c->without_thread};
+    struct store_setup setup = {.os = conform_os(), .without_thread = c->without_thread};
     if (c->is_durable)
         snprintf(rest, sizeof rest, "%s/store.db", c->folder);
     struct hf_store_options filled = {.struct_bytes = sizeof filled};
-    int code = c->ops->open(os_real(), rest, options ? options : &filled, &setup.backend, &setup.backend_revision, &error);
+    int code =
+        c->ops->open(setup.os, rest, options ? options : &filled, &setup.backend, &setup.backend_revision, &error);
     if (code == 0 && c->is_failing)
         code = store_failing_new(&setup.backend, c->seed, c->one_in, &setup.backend, &error);
     if (code == 0)

@@ -1,8 +1,8 @@
 /* One body of tests for every backend: what holdfast.h and store/backend.h promise.
  *
  * A program of this folder says which store it means and calls conform_run. Under the wrapper that fails at random the
- * same body runs: the helpers try again what failed softly (and check that it left nothing), and when a commit's outcome
- * became unknown the store is thrown away and the test begins again with the next seed. */
+ * same body runs: the helpers try again what failed softly (and check that it left nothing), and when a commit's
+ * outcome became unknown the store is thrown away and the test begins again with the next seed. */
 #ifndef CONFORM_H
 #define CONFORM_H
 
@@ -48,7 +48,7 @@ int conform_run(struct conform *target);
 
 /* ---- helpers of the body; they assert that what they do works ---- */
 
-void conform_reopen(struct conform *c, const struct hf_store_options *options); /* durable stores only */
+void conform_reopen(struct conform *c, const struct hf_store_options *options);    /* durable stores only */
 void conform_open_with(struct conform *c, const struct hf_store_options *options); /* instead of the open one, empty */
 /* The same, and commits wait until store_pump takes them as one group. */
 void conform_open_without_thread(struct conform *c, const struct hf_store_options *options);
@@ -73,7 +73,8 @@ struct hf_commit_result removed(struct conform *c, const char *kind, const char 
 int get(struct conform *c, const char *kind, const char *id, struct hf_record **ret_record);
 void expect_json(struct conform *c, const char *kind, const char *id, const char *json); /* NULL: there is none */
 
-/* Walks as text: "kind/id=json " for each row, "kind/id=- " for a deletion; "REVISION+kind/id " and "REVISION-kind/id ". */
+/* Walks as text: "kind/id=json " for each row, "kind/id=- " for a deletion; "REVISION+kind/id " and "REVISION-kind/id
+ * ". */
 void expect_scan(struct conform *c, const char *kind, const char *after, uint64_t limit, const char *text);
 void expect_history(struct conform *c, const char *kind, const char *id, uint64_t limit, const char *text);
 void expect_events(struct conform *c, uint64_t since, uint64_t limit, const char *text);

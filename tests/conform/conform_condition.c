@@ -42,7 +42,10 @@ static const struct row rows[] = {
 };
 
 static void try_row(struct conform *c, const struct row *row) {
-    struct change change = {row->what, "thing", row->is_there ? "there" : "absent", row->what == HF_PUT ? "2" : NULL,
+    struct change change = {row->what,
+                            "thing",
+                            row->is_there ? "there" : "absent",
+                            row->what == HF_PUT ? "2" : NULL,
                             {.condition = row->condition, .if_revision = row->if_revision}};
     struct hf_error error = {0};
     struct hf_commit_result first = put(c, "thing", "there", "1");

@@ -120,8 +120,12 @@ static void settle(struct conform *c) {
 }
 
 static void a_watch_is_called_after_each_change(struct conform *c) {
-    struct watcher one = {0}, two = {0};
-    struct hf_watch *first = NULL, *second = NULL;
+    static struct watcher one, two;
+    static struct hf_watch *first, *second; /* open still when the test begins again; their store is closed then */
+    hf_watch_close(&first);
+    hf_watch_close(&second);
+    atomic_store(&one.calls, 0);
+    atomic_store(&two.calls, 0);
     assert_int_equal(hf_store_watch(c->store, note_change, &one, &first, NULL), 0);
     assert_int_equal(hf_store_watch(c->store, note_change, &two, &second, NULL), 0);
     put(c, "thing", "a", "1");

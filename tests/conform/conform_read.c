@@ -6,7 +6,8 @@
 #include "conform.h"
 
 static void a_scan_goes_by_the_bytes_of_the_ids(struct conform *c) {
-    static const char *const ids[] = {"b", "a", "aa", "B", "\xc3\xa9", "\xf0\x9f\x98\x80", "a b", "\xef\xbf\xbd", "~", "10", "9"};
+    static const char *const ids[] = {"b", "a",  "aa", "B", "\xc3\xa9", "\xf0\x9f\x98\x80", "a b", "\xef\xbf\xbd",
+                                      "~", "10", "9"};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         put(c, "thing", ids[i], "1");
     put(c, "thin", "z", "1");
@@ -18,7 +19,9 @@ static void a_scan_goes_by_the_bytes_of_the_ids(struct conform *c) {
 
 static void a_scan_has_a_beginning_and_a_limit(struct conform *c) {
     const struct change changes[] = {
-        {HF_PUT, "thing", "a", "1", ALWAYS}, {HF_PUT, "thing", "b", "2", ALWAYS}, {HF_PUT, "thing", "c", "3", ALWAYS},
+        {HF_PUT, "thing", "a", "1", ALWAYS},
+        {HF_PUT, "thing", "b", "2", ALWAYS},
+        {HF_PUT, "thing", "c", "3", ALWAYS},
         {HF_PUT, "zoo", "a", "4", ALWAYS},
     };
     assert_int_equal(commit_changes(c, changes, 4, NULL, NULL), 0);
@@ -107,7 +110,9 @@ static int visit_with_intruder(void *arg, const struct hf_record *record, int co
 static void a_scan_is_one_snapshot(struct conform *c) {
     struct intruder intruder = {.c = c, .code = 1};
     const struct change changes[] = {
-        {HF_PUT, "thing", "a", "1", ALWAYS}, {HF_PUT, "thing", "b", "1", ALWAYS}, {HF_PUT, "thing", "c", "1", ALWAYS},
+        {HF_PUT, "thing", "a", "1", ALWAYS},
+        {HF_PUT, "thing", "b", "1", ALWAYS},
+        {HF_PUT, "thing", "c", "1", ALWAYS},
         {HF_PUT, "thing", "d", "1", ALWAYS},
     };
     assert_int_equal(commit_changes(c, changes, 4, NULL, NULL), 0);

@@ -156,7 +156,8 @@ static void readers_see_whole_batches(struct conform *c) {
         snprintf(json, sizeof json, "%d", i);
         assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
         for (int k = 0; k < 3; k++)
-            assert_int_equal(hf_batch_put(batch, "same", (char[]){(char)('a' + k), 0}, json, strlen(json), NULL, NULL), 0);
+            assert_int_equal(hf_batch_put(batch, "same", (char[]){(char)('a' + k), 0}, json, strlen(json), NULL, NULL),
+                             0);
         code = hf_store_commit(c->store, &batch, NULL, NULL);
         if (conform_is_flake(c, code))
             code = 0;

@@ -93,12 +93,12 @@ static void what_is_not_broken(void **state) {
     assert_true(is_accepted(0));
 }
 
-#define BAD(name, member, value, is_failing)                                                                                       \
+#define BAD(name, member, value, is_failing)                                                                           \
     static void name(void **state) {                                                                                   \
         (void)state;                                                                                                   \
         bad = store_memory_ops;                                                                                        \
         bad.member = (value);                                                                                          \
-        assert_false(is_accepted(is_failing));                                                                                              \
+        assert_false(is_accepted(is_failing));                                                                         \
     }
 
 BAD(a_commit_that_is_forgotten, commit, forget_commit, 0)

@@ -15,6 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HOLDFAST_BINARY", str(ROOT / "build" / "holdfast"))
 
+# Sources run the python3 in PATH: Debian's, which has Debian's pandas.
+os.environ["PATH"] = "/usr/bin:" + os.environ["PATH"]
+
 # Long enough for a loaded machine; a wait ends as soon as what it waits for is there.
 PATIENCE_S = 60
 
@@ -180,6 +183,18 @@ def processes_with(text):
             except OSError:
                 pass
     return found
+
+
+def session_of(pid):
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def trees_of_source(data, name):
+    """The process trees of a source: each child leads a session of its own, and may have children in it."""
+    return {session_of(pid) for pid in children_of_source(data, name)} - {None}
 
 
 def children_of_source(data, name):

@@ -27,7 +27,7 @@ def test_a_document_is_the_same_by_every_way(holdfast):
 def test_lists_and_sources_are_the_same_by_every_way(holdfast, code_file):
     for number in range(5):
         holdfast.run("store", "put", "doc", f"id {number}", "-", input=b'{"n":%d}' % number)
-    holdfast.run("source", "add", "one", "--kind", "python", "--interval", "1h", "--code", code_file(), "--tag", "a")
+    holdfast.run("source", "add", "one", "--kind", "python", "--interval", "1h", "--code", code_file(), "--tags", "a")
     calls = {
         ("store", "list", "doc"): "/api/v1/records/doc",
         ("store", "events"): "/api/v1/events",

@@ -1,74 +1,12 @@
 """A source that collects survives kill -9, and what was acknowledged is there."""
+import json
 import random
 import threading
 import time
 
-import pytest
-
-from conftest import (GUIDE_CODE, PLAIN_CODE, BINARY, children_of_source, http, wait_for)
+from conftest import GUIDE_CODE, children_of_source, trees_of_source, wait_for
 
 RESTARTS = 20
-
-
-def has_pandas():
-    import subprocess
-    return subprocess.run(["python3", "-c", "import pandas"], capture_output=True).returncode == 0
-
-
-def guide_code():
-    """The guide's own code text where this machine has pandas; else its frame by a stand-in module that the test brings."""
-    return GUIDE_CODE
-
-
-@pytest.fixture
-def guide_environment(tmp_path, monkeypatch):
-    """`import pandas` works: the real one, or, where the machine has none, the small part of it that the guide uses."""
-    if has_pandas():
-        return
-    package = tmp_path / "site" / "pandas"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(PANDAS_PART)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-
-
-PANDAS_PART = '''
-import datetime
-
-
-class Timestamp(datetime.datetime):
-    pass
-
-
-class _Column(list):
-    @property
-    def dtype(self):
-        return {int: "int64", float: "float64", bool: "bool"}.get(type(self[0]) if self else None, "object")
-
-
-class DataFrame:
-    """What the guide's examples use of a frame."""
-
-    def __init__(self, columns):
-        self._columns = {name: _Column(values) for name, values in columns.items()}
-
-    @property
-    def columns(self):
-        return list(self._columns)
-
-    @property
-    def dtypes(self):
-        return {name: column.dtype for name, column in self._columns.items()}
-
-    def __len__(self):
-        return max((len(column) for column in self._columns.values()), default=0)
-
-    def to_dict(self, orient="dict"):
-        assert orient == "records"
-        return [{name: column[row] for name, column in self._columns.items()} for row in range(len(self))]
-
-
-DataFrame.__module__ = "pandas.core.frame"
-'''
 
 
 class Watcher(threading.Thread):
@@ -77,7 +15,7 @@ class Watcher(threading.Thread):
     def __init__(self, holdfast, name):
         super().__init__(daemon=True)
         self.holdfast, self.name_of_source = holdfast, name
-        self.run_count, self.data, self.max_children = 0, {}, 0
+        self.run_count, self.data, self.max_trees = 0, {}, 0
         self.is_stopped = threading.Event()
 
     def run(self):
@@ -90,10 +28,10 @@ class Watcher(threading.Thread):
             if tail.status == 200:
                 for datum in tail.json():
                     self.data[datum["run"]] = datum
-            self.max_children = max(self.max_children, len(children_of_source(self.holdfast.data, self.name_of_source)))
+            self.max_trees = max(self.max_trees, len(trees_of_source(self.holdfast.data, self.name_of_source)))
 
 
-def test_a_source_survives_kill_9_at_random_moments(holdfast, code_file, guide_environment):
+def test_a_source_survives_kill_9_at_random_moments(holdfast, code_file):
     seed = random.randrange(2**32)
     print("seed", seed)
     chance = random.Random(seed)
@@ -114,7 +52,7 @@ def test_a_source_survives_kill_9_at_random_moments(holdfast, code_file, guide_e
         holdfast.kill()
         watcher.is_stopped.set()
         watcher.join()
-        assert watcher.max_children <= 1
+        assert watcher.max_trees <= 1
         seen.update(watcher.data)
         run_count = max(run_count, watcher.run_count)
 
@@ -125,7 +63,7 @@ def test_a_source_survives_kill_9_at_random_moments(holdfast, code_file, guide_e
         run_count = shown["run_count"]
         wait_for(lambda: holdfast.source("guide")["status"] == "running", "the source to run again")
         wait_for(lambda: holdfast.source("guide")["run_count"] > run_count, "it to collect again")
-        assert len(children_of_source(holdfast.data, "guide")) <= 1
+        assert len(trees_of_source(holdfast.data, "guide")) <= 1
         kept = {datum["run"]: datum for datum in holdfast.jsonl("source", "tail", "guide", "-n", "1000")}
         oldest = min(kept)
         for run, datum in seen.items():
@@ -235,7 +173,6 @@ def test_sixty_four_callers_lose_nothing_acknowledged(holdfast):
         if next(iter([number for number in [next(ids, None)] if number is not None]), None) is None:
             break
     documents = {int(record["id"]): record["doc"] for record in holdfast.jsonl("store", "list", "doc")}
-    import json
     for number, body in acknowledged.items():
         assert documents[number] == json.loads(body)
     for number, document in documents.items():

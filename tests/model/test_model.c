@@ -1,6 +1,6 @@
-/* Random operations on a store over SQLite and on the memory store, which is the model: every answer must be the same, and
- * so must everything that can be read, also after opening the store again. Once plainly, and once with calls that fail
- * at random: what failed softly must have left nothing, what had an unknown outcome is there whole or not at all.
+/* Random operations on a store over SQLite and on the memory store, which is the model: every answer must be the same,
+ * and so must everything that can be read, also after opening the store again. Once plainly, and once with calls that
+ * fail at random: what failed softly must have left nothing, what had an unknown outcome is there whole or not at all.
  *
  * HF_TEST_SEED and HF_TEST_STEPS choose what is done; the seed is printed. */
 #include <setjmp.h>
@@ -25,8 +25,9 @@ enum { KINDS = 3, IDS = 7, CHANGES = 4, STEPS = 1500, COMPARE_EVERY = 50, ONE_IN
 
 static const char *const kinds[KINDS] = {"thing", "thing_2", "other"};
 static const char *const ids[IDS] = {"a", "aa", "b", "B", "\xc3\xa9", "a b", "%2e"};
-static const char *const texts[] = {"1",   "1.0",      "{\"a\":1,\"b\":[]}", " { \"b\" : [ ] , \"a\" : 1 }", "\"\\u00e9\"",
-                                    "null", "\"\xc3\xa9\"", "[1,2,3]",           "{",                           ""};
+static const char *const texts[] = {"1",           "1.0",  "{\"a\":1,\"b\":[]}", " { \"b\" : [ ] , \"a\" : 1 }",
+                                    "\"\\u00e9\"", "null", "\"\xc3\xa9\"",       "[1,2,3]",
+                                    "{",           ""};
 
 struct model {
     uint64_t seed, draws;
@@ -155,7 +156,8 @@ struct step {
     } changes[CHANGES];
 };
 
-static void choose_options(struct model *model, const char *kind, const char *id, struct hf_change_options *ret_options) {
+static void choose_options(struct model *model, const char *kind, const char *id,
+                           struct hf_change_options *ret_options) {
     struct hf_record *record = NULL;
     struct hf_change_options options = {.condition = (enum hf_condition)draw(model, 5)};
     if (draw(model, 3) == 0)

@@ -6,12 +6,13 @@ import os
 import platform
 import re
 import subprocess
+import time
 
 from . import results
 from .jobs import Job, Outcome
 
 SANITIZER_OPTIONS = {
-    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1",
 }
@@ -67,24 +68,38 @@ def targets_of(test, build):
     return [part.removeprefix(top) for part in test["cmd"] if part.startswith(top)]
 
 
-def compile_build(build, workers):
-    """Returns (tests that run here, Outcome of the build)."""
-    status, text = configure(build)
-    tests = []
-    if status == 0:
-        default = ["program"] if not build.sanitized else []
-        # Twice: the first run may regenerate the list of tests from a changed meson.build.
-        status, text = command_output(["ninja", "-C", build.folder, "build.ninja"])
-        tests = [test for test in tests_of(build.folder) if build.wants(tags_of(test))]
-        targets = sorted({target for test in tests for target in targets_of(test, build)})
-        if status == 0 and default + targets:
-            status, text = command_output(["ninja", "-j", str(workers), "-k", "0", "-C", build.folder,
-                                           *default, *targets])
+def ninja(build, workers, targets):
+    return command_output(["ninja", "-j", str(workers), "-k", "0", "-C", build.folder, *targets])
+
+
+def outcome_of(name, status, text, started):
     text = "\n".join(line for line in text.splitlines() if not re.match(r"\[\d+/\d+\] ", line))
     case = results.Case("compiles", results.PASSED if status == 0 else results.FAILED, text)
+    return Outcome(Job("build", name, []), [case], time.monotonic() - started)
+
+
+def compile_program(workers):
+    started = time.monotonic()
+    status, text = configure(BUILDS[0])
+    if status == 0:
+        status, text = ninja(BUILDS[0], workers, ["program"])
+    return outcome_of("the program", status, text, started)
+
+
+def compile_tests(build, workers):
+    """Returns (tests that run here, Outcome of the build)."""
+    started = time.monotonic()
+    tests = []
+    status, text = configure(build)
+    if status == 0:
+        status, text = ninja(build, workers, ["build.ninja"])  # takes up what changed in a meson.build
+    if status == 0:
+        tests = [test for test in tests_of(build.folder) if build.wants(tags_of(test))]
+        targets = sorted({target for test in tests for target in targets_of(test, build)})
+        status, text = ninja(build, workers, targets) if targets else (0, "")
     tests = [test for test in tests
              if all(os.path.exists(os.path.join(build.folder, target)) for target in targets_of(test, build))]
-    return tests, Outcome(Job("build", build.folder, []), [case], 0)
+    return tests, outcome_of(f"tests in {build.folder}", status, text, started)
 
 
 @functools.cache

@@ -1,5 +1,5 @@
-/* Everything at once, for the thread sanitizer and for the end of it all: writers, asynchronous writers, readers of every
- * kind, watches that come and go, over both backends. What is asserted holds in any order. */
+/* Everything at once, for the thread sanitizer and for the end of it all: writers, asynchronous writers, readers of
+ * every kind, watches that come and go, over both backends. What is asserted holds in any order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,8 +71,8 @@ static void *write_late(void *arg) {
     for (int i = 0; i < LATE_WRITES; i++) {
         struct hf_batch *batch = NULL;
         snprintf(id, sizeof id, "%d", i);
-        expect(world, hf_batch_new("late", &batch, NULL) == 0 &&
-                          hf_batch_put(batch, "late", id, "[1,2]", 5, NULL, NULL) == 0);
+        expect(world,
+               hf_batch_new("late", &batch, NULL) == 0 && hf_batch_put(batch, "late", id, "[1,2]", 5, NULL, NULL) == 0);
         hf_store_commit_async(world->store, &batch, note_late, world);
     }
     return NULL;
@@ -119,8 +119,8 @@ static void *watch_on(void *arg) {
 }
 
 static void run(const char *url) {
-    static void *(*const jobs[])(void *) = {write_counter, write_counter, write_counter, write_counter, write_late,
-                                            read_on,       read_on,       watch_on};
+    static void *(*const jobs[])(void *) = {write_counter, write_counter, write_counter, write_counter,
+                                            write_late,    read_on,       read_on,       watch_on};
     enum { JOBS = sizeof jobs / sizeof jobs[0], ENDLESS = 3 };
     struct world world = {.stop = 0};
     struct hf_record *record = NULL;

@@ -1,4 +1,5 @@
-/* The store's own part: URLs, options, records, watches, what is told of an error; and the memory backend's checksums. */
+/* The store's own part: URLs, options, records, watches, what is told of an error; and the memory backend's checksums.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
