@@ -29,6 +29,8 @@ run: build
 
 test:
 	@packaging/need-packages build test
+	@test tests/ui/node_modules -nt tests/ui/package-lock.json || \
+	    (npm ci --silent --no-audit --no-fund --prefix tests/ui && touch tests/ui/node_modules)
 	@tests/run
 
 bench: build

@@ -147,7 +147,7 @@ void token_link_handler(struct api_call *call) {
         scope = api_scope_from_name(name);
         code = scope == API_SCOPE_NONE ? scope_error(call, name) : 0;
     }
-    if (code == 0 && (!call->context->server || !call->context->address)) {
+    if (code == 0 && (!call->context->server || http_server_port(call->context->server) == 0)) {
         code = error_set(&call->error, HF_ERR_UNAVAILABLE, "make a sign-in link: no daemon listens on an address");
         error_hint(&call->error, "holdfast serve --listen 127.0.0.1:7420");
     }

@@ -1,5 +1,5 @@
 /* Opening and closing the server. */
-#include <stdio.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -75,6 +75,19 @@ static int start_daemon(struct http_server *server, int fd, unsigned threads, st
     return error_set(error, HF_ERR_UNAVAILABLE, "start the HTTP server: libmicrohttpd does not start");
 }
 
+/* Before the threads start that read it. */
+static int __attribute__((format(printf, 3, 4)))
+set_address(struct http_server *server, struct hf_error *error, const char *format, ...) {
+    BUF_AUTO struct buf text;
+    va_list args;
+    buf_init(&text);
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    server->context->address = server->address = text.failed ? NULL : buf_take(&text);
+    return server->address ? 0 : error_set(error, HF_ERR_NO_MEMORY, "start the HTTP server");
+}
+
 static int open_tcp(struct http_server *server, const char *listen, struct hf_error *error) {
     int fd = -1;
     if (!listen)
@@ -82,9 +95,11 @@ static int open_tcp(struct http_server *server, const char *listen, struct hf_er
     int code = http_listen_tcp(listen, &fd, &server->port, error);
     if (code != 0)
         return code;
-    snprintf(server->address, sizeof server->address, "http://%s:%d", listen[0] == '[' ? "[::1]" : "127.0.0.1",
-             server->port);
-    server->context->address = server->address;
+    code = set_address(server, error, "http://%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, server->port);
+    if (code != 0) {
+        close(fd);
+        return code;
+    }
     return start_daemon(server, fd, TCP_THREADS, &server->tcp, error);
 }
 
@@ -98,6 +113,8 @@ static int open_local(struct http_server *server, const char *path, struct hf_er
     server->socket_path = mem_strdup(path);
     if (!server->socket_path)
         code = error_set(error, HF_ERR_NO_MEMORY, "listen on '%s'", path);
+    if (code == 0 && !server->address)
+        code = set_address(server, error, "unix:%s", path);
     if (code != 0)
         close(fd);
     return code == 0 ? start_daemon(server, fd, 1, &server->local, error) : code;
@@ -194,6 +211,7 @@ void http_server_close(struct http_server **server_at) {
     server->context->address = NULL;
     buf_fini(&server->openapi);
     mem_free(server->socket_path);
+    mem_free(server->address);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->mutex);
     mem_free(server);

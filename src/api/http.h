@@ -12,6 +12,8 @@ struct http_options {
     void (*log)(void *arg, const char *line);
     void *log_arg;
 };
+/* Sets context->server and context->address before the first request, and clears them when it closes: nobody else
+ * writes the context in between. */
 int http_server_open(struct api_context *context, const struct http_options *options, struct http_server **ret_server,
                      struct hf_error *error);
 int http_server_port(const struct http_server *server); /* the one that was given for port 0 */

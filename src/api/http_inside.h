@@ -17,8 +17,8 @@
 struct http_server {
     struct api_context *context;
     size_t max_body_bytes;
-    int port; /* 0 without TCP */
-    char address[64];
+    int port;      /* 0 without TCP */
+    char *address; /* "http://127.0.0.1:7420", or "unix:PATH" without TCP */
     unsigned room; /* connections of each daemon */
     struct MHD_Daemon *tcp, *local;
     char *socket_path;

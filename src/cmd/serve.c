@@ -26,7 +26,6 @@ struct daemon {
     struct api_context context;
     struct loop_signal *on_term, *on_int;
     struct loop_timer *health_timer;
-    char address[128];
     int is_stopping;
     int exit_code; /* an hf_code */
     struct hf_error error;
@@ -82,7 +81,7 @@ static void print_signin(struct daemon *daemon) {
     if (http_server_make_signin(daemon->server, API_SCOPE_ADMIN, &path, &error) != 0)
         command_print_error(daemon->invocation, &error);
     else
-        printf("sign in once: %s%s\n", daemon->address, buf_text(&path));
+        printf("sign in once: %s%s\n", daemon->context.address, buf_text(&path));
 }
 
 static void open_doors(struct daemon *daemon) {
@@ -97,15 +96,7 @@ static void open_doors(struct daemon *daemon) {
         stop(daemon);
         return;
     }
-    daemon->context.server = daemon->server;
-    const char *colon = strrchr(listen, ':');
-    if (options.listen)
-        snprintf(daemon->address, sizeof daemon->address, "http://%.*s:%d", colon ? (int)(colon - listen) : 9,
-                 colon ? listen : "127.0.0.1", http_server_port(daemon->server));
-    else
-        snprintf(daemon->address, sizeof daemon->address, "unix:%s", invocation->globals.socket_path);
-    daemon->context.address = daemon->address;
-    printf("holdfast ready on %s\n", daemon->address);
+    printf("holdfast ready on %s\n", daemon->context.address);
     if (invocation->signin && options.listen)
         print_signin(daemon);
     fflush(stdout);

@@ -89,6 +89,7 @@ static void drop_data(struct life *life, const struct hf_error *error) {
         refused(life, error);
         return;
     }
+    life->is_refused = 0;
     buf_fini(&life->flight_data);
     buf_fini(&life->flight_run);
     life->state.dropped_runs++;
@@ -120,6 +121,7 @@ int life_load(struct life *life, struct hf_error *error) {
 /* Somebody else changed the state: the source was removed, and perhaps made again. */
 static void reload(struct life *life) {
     take_back(life);
+    life->is_refused = 0; /* the store works */
     struct hf_error error;
     int code = life_load(life, &error);
     if (code == 0) {

@@ -120,8 +120,9 @@ static void run_case(void **state) {
 }
 
 int conform_run(struct conform *target) {
-    static const struct conform_case *const parts[] = {conform_commit_cases, conform_condition_cases,
-                                                       conform_read_cases, conform_event_cases, conform_thread_cases};
+    static const struct conform_case *const parts[] = {conform_commit_cases,    conform_input_cases,
+                                                       conform_condition_cases, conform_read_cases,
+                                                       conform_event_cases,     conform_thread_cases};
     static struct CMUnitTest tests[CASES];
     static struct run runs[CASES];
     size_t count = 0;
@@ -202,6 +203,16 @@ struct hf_commit_result removed(struct conform *c, const char *kind, const char 
     if (commit_changes(c, &change, 1, &result, &error) != 0)
         fail_msg("%s", error.message);
     return result;
+}
+
+int put_bytes(struct conform *c, const char *id, const char *json, size_t bytes, struct hf_error *error) {
+    int code;
+    do
+        code = hf_store_put(c->store, "thing", id, json, bytes, NULL, error);
+    while (conform_is_flake(c, code));
+    if (code == HF_ERR_FAILED)
+        conform_start_again(c);
+    return code;
 }
 
 int get(struct conform *c, const char *kind, const char *id, struct hf_record **ret_record) {

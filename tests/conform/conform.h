@@ -38,6 +38,7 @@ struct conform_case {
 
 /* The parts of the body: each ends with a case without a name. */
 extern const struct conform_case conform_commit_cases[];
+extern const struct conform_case conform_input_cases[];
 extern const struct conform_case conform_condition_cases[];
 extern const struct conform_case conform_read_cases[];
 extern const struct conform_case conform_event_cases[];
@@ -70,6 +71,8 @@ int commit_changes(struct conform *c, const struct change *changes, size_t count
 int commit_one(struct conform *c, struct change change, struct hf_commit_result *ret_result);
 struct hf_commit_result put(struct conform *c, const char *kind, const char *id, const char *json);
 struct hf_commit_result removed(struct conform *c, const char *kind, const char *id);
+/* One put of these bytes; its answer, when it is not a flake. */
+int put_bytes(struct conform *c, const char *id, const char *json, size_t bytes, struct hf_error *error);
 int get(struct conform *c, const char *kind, const char *id, struct hf_record **ret_record);
 void expect_json(struct conform *c, const char *kind, const char *id, const char *json); /* NULL: there is none */
 

@@ -9,9 +9,7 @@
 #include "holdfast.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLERS = 64, DOCUMENTS = 10000, PER_BATCH = 2, BATCHES = DOCUMENTS / PER_BATCH, KILLS_LEAST = 10, ROUNDS_MOST = 400 };
+enum { CALLERS = 64, DOCUMENTS = 10000, PER_BATCH = 2, BATCHES = DOCUMENTS / PER_BATCH, KILLS_LEAST = 8, ROUNDS_MOST = 1000 };
+enum { KILL_AFTER_MOST = BATCHES / 16, KILL_DELAY_US = 2000 };
 
 /* What a caller tells the parent; smaller than PIPE_BUF, so never torn. */
 struct told {
@@ -106,32 +105,24 @@ static uint64_t next_random(struct world *world) {
     return world->random;
 }
 
-static int64_t now_ms(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+static void wait_us(uint64_t us) {
+    struct timespec time = {.tv_nsec = (long)us * 1000};
+    nanosleep(&time, NULL);
 }
 
-/* Kills at the time; goes on to the end of what was told. */
-static void listen_and_kill(struct world *world, pid_t child, int pipe_fd, int64_t after_ms) {
-    int64_t end = now_ms() + after_ms;
-    int killed = 0;
-    for (;;) {
-        struct pollfd poll_fd = {.fd = pipe_fd, .events = POLLIN};
-        int64_t left = end - now_ms();
-        if (!killed && left <= 0) {
-            kill(child, SIGKILL);
-            killed = 1;
-        }
-        if (poll(&poll_fd, 1, killed ? -1 : (int)left) == 0)
-            continue;
-        struct told told;
-        ssize_t got = read(pipe_fd, &told, sizeof told);
-        if (got <= 0)
-            return;
+/* Kills a moment after so many acknowledgements; goes on to the end of what was told. */
+static void listen_and_kill(struct world *world, pid_t child, int pipe_fd) {
+    uint64_t after = next_random(world) % KILL_AFTER_MOST, heard = 0;
+    struct told told;
+    ssize_t got;
+    while ((got = read(pipe_fd, &told, sizeof told)) > 0) {
         assert_int_equal(got, sizeof told);
         assert_int_equal(told.number, world->acked[told.caller] + 1);
         world->acked[told.caller] = told.number;
+        if (heard++ == after) {
+            wait_us(next_random(world) % KILL_DELAY_US);
+            kill(child, SIGKILL);
+        }
     }
 }
 
@@ -147,7 +138,7 @@ static int round_of(struct world *world) {
         run_child(world, ends[1]);
     }
     close(ends[1]);
-    listen_and_kill(world, child, ends[0], 5 + (int64_t)(next_random(world) % 60));
+    listen_and_kill(world, child, ends[0]);
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || (WIFEXITED(status) && WEXITSTATUS(status) == 0));

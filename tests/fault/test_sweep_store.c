@@ -64,7 +64,7 @@ static int is_cause(const struct sweep *sweep, const struct hf_error *error) {
         return 0; /* these are to be worked around, not reported */
     if (fault == ENOMEM && error->code == HF_ERR_NO_MEMORY)
         return 1; /* SQLite says so in its own words */
-    if (fault == EACCES && error->code == HF_ERR_LOCKED)
+    if (fault == EACCES && strstr(error->message, "lock"))
         return 1; /* of a lock it means that somebody else has it */
     if (strstr(error->message, strerror(fault)) == NULL && error->system_errno != fault)
         return 0;

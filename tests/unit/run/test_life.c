@@ -85,8 +85,7 @@ static void check_settled(struct sim_world *sim, const char *name) {
         sim_violated(sim, "it is not wanted and has a child", name);
     }
     if (entry.spec->run_request > state.run_request_done && entry.spec->run_request > entry.spec->run_cancelled)
-{ struct life *l = map_get(&sim->fleet->by_name, name, 1); if (l) fprintf(stderr,"DBG st=%d due=%d flight=%d refused=%d change=%lu saved=%lu spec=%p rr=%ld done=%ld canc=%ld entry rr=%ld canc=%ld once=%d stored=%d\n", l->state.status,l->due,l->is_in_flight,l->is_refused,l->change,l->saved_change,(void*)l->spec,l->spec?l->spec->run_request:-1,l->state.run_request_done,l->spec?l->spec->run_cancelled:-1,entry.spec->run_request,entry.spec->run_cancelled,l->is_once,state.status); else fprintf(stderr,"DBG no life\n");
-        sim_violated(sim, "a run that was asked for did not come", name);}
+        sim_violated(sim, "a run that was asked for did not come", name);
     source_entry_fini(&entry);
 }
 
