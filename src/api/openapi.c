@@ -29,6 +29,8 @@ static const char *schema_of(const struct api_parameter *parameter) {
         return "{\"type\":\"boolean\"}";
     case TYPE_LIST:
         return "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}";
+    case TYPE_PAIRS:
+        return "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}";
     default:
         return "{\"type\":\"string\"}";
     }

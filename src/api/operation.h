@@ -21,7 +21,8 @@ enum parameter_place {
     PLACE_BODY,      /* the body as it is; positional FILE or "-" on the command line */
     PLACE_HEADER,    /* an HTTP header (If-Match …); --name on the command line */
 };
-enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST };
+/* PAIRS: NAME=VALUE, repeated; an object in JSON. */
+enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST, TYPE_PAIRS };
 
 struct api_parameter {
     const char *name; /* as on the command line: "code", "if-version"; in JSON and queries '-' becomes '_'; durations

@@ -18,6 +18,7 @@
     {"code", PLACE_FILE_TEXT, TYPE_TEXT, 0, "FILE", "the code of a python source; '-' reads standard input"},          \
     {"note", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "kept with the code version"},                                         \
     {"description", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "what it is, for people"},                                      \
+    {"env", PLACE_FIELD, TYPE_PAIRS, 0, "NAME=VALUE", "set in its environment; may be given several times"},             \
     {"cwd", PLACE_FIELD, TYPE_TEXT, 0, "DIR", "the folder it runs in"},                                                \
     {"tags", PLACE_FIELD, TYPE_LIST, 0, "TAG", "a word to find it by; may be given several times"},                    \
     {"stop-timeout", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "from asking it to end to ending it by force"},        \

@@ -67,7 +67,8 @@ static int set_global(struct command_globals *globals, const char *name, const c
 
 static int add_value(struct command_invocation *invocation, const struct api_parameter *parameter, const char *text,
                      struct hf_error *error) {
-    if (parameter->type != TYPE_LIST && command_value_of(invocation, parameter->name))
+    int is_repeated = parameter->type == TYPE_LIST || parameter->type == TYPE_PAIRS;
+    if (!is_repeated && command_value_of(invocation, parameter->name))
         return error_set(error, HF_ERR_INVALID, "read the command line: '%s' is given twice", parameter->name);
     invocation->values[invocation->value_count++] = (struct command_value){parameter, text};
     return 0;

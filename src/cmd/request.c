@@ -95,20 +95,38 @@ static int write_value(struct json_writer *json, const struct api_parameter *par
     }
 }
 
-static int write_list(struct json_writer *json, const struct command_invocation *invocation,
-                      const struct api_parameter *parameter, struct hf_error *error) {
-    json_begin_array(json);
-    for (int i = 0; i < invocation->value_count; i++) {
-        const struct command_value *value = &invocation->values[i];
-        if (value->parameter == parameter) {
-            int code = write_value(json, &(struct api_parameter){.name = parameter->name, .type = TYPE_TEXT},
-                                   value->text, error);
-            if (code != 0)
-                return code;
-        }
-    }
-    json_end_array(json);
+static int write_pair(struct json_writer *json, const char *name, const char *text, struct hf_error *error) {
+    const char *equals = strchr(text, '=');
+    char key[256];
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof key)
+        return error_set(error, HF_ERR_INVALID, "read '--%s %s': it must be NAME=VALUE", name, text);
+    if (!text_is_utf8(text, strlen(text)))
+        return error_set(error, HF_ERR_INVALID, "read '--%s': the text is not UTF-8", name);
+    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+    json_put_string(json, key, equals + 1);
     return 0;
+}
+
+/* A parameter that may be given several times: an array of texts, or an object of pairs. */
+static int write_repeated(struct json_writer *json, const struct command_invocation *invocation,
+                          const struct api_parameter *parameter, struct hf_error *error) {
+    int is_pairs = parameter->type == TYPE_PAIRS, code = 0;
+    struct api_parameter item = {.name = parameter->name, .type = TYPE_TEXT};
+    if (is_pairs)
+        json_begin_object(json);
+    else
+        json_begin_array(json);
+    for (int i = 0; i < invocation->value_count && code == 0; i++) {
+        const struct command_value *value = &invocation->values[i];
+        if (value->parameter == parameter)
+            code = is_pairs ? write_pair(json, item.name, value->text, error)
+                            : write_value(json, &item, value->text, error);
+    }
+    if (is_pairs)
+        json_end_object(json);
+    else
+        json_end_array(json);
+    return code;
 }
 
 static int write_file_text(struct json_writer *json, const char *path, struct hf_error *error) {
@@ -146,8 +164,8 @@ static int write_member(struct json_writer *json, const struct command_invocatio
     json_key(json, name);
     if (parameter->place == PLACE_FILE_TEXT)
         return write_file_text(json, text, error);
-    if (parameter->type == TYPE_LIST)
-        return write_list(json, invocation, parameter, error);
+    if (parameter->type == TYPE_LIST || parameter->type == TYPE_PAIRS)
+        return write_repeated(json, invocation, parameter, error);
     return write_value(json, parameter, text, error);
 }
 

@@ -253,7 +253,10 @@ void life_on_reply(void *arg, const char *line, size_t bytes) {
         reply_is_wrong(life, line ? "nothing was asked" : "it is longer than a datum may be");
         return;
     }
-    if (run_result_from_reply(&life->result, line, bytes, &error) < 0) {
+    int code = run_result_from_reply(&life->result, line, bytes, &error);
+    if (code == HF_ERR_BAD_JSON || code == HF_ERR_TOO_LARGE) { /* a key twice, too deep: the datum's fault */
+        run_result_set_error(&life->result, RUN_ERROR, "what fetch_data returned cannot be kept: %s", error.message);
+    } else if (code < 0) {
         reply_is_wrong(life, error.message);
         return;
     }

@@ -156,7 +156,9 @@ int source_spec_read(const char *name, const char *json, size_t bytes, struct so
     arena_fini(&scratch);
     if (code < 0) {
         source_spec_free(&spec);
-        return error_wrap(error, code, "read source '%s'", name);
+        if (error && code != HF_ERR_NO_MEMORY)
+            error->code = HF_ERR_CORRUPT;
+        return error_wrap(error, code == HF_ERR_NO_MEMORY ? code : HF_ERR_CORRUPT, "read source '%s'", name);
     }
     spec->code_version = json_member_i64(&doc, 0, "code_version", 0);
     spec->run_request = json_member_i64(&doc, 0, "run_request", 0);

@@ -141,8 +141,11 @@ int source_state_read(const char *name, const char *json, size_t bytes, struct s
     if (code == 0)
         read_members(&doc, &arena, &state);
     arena_fini(&arena);
-    if (code < 0)
-        return error_wrap(error, code, "read state of source '%s'", name);
+    if (code < 0) {
+        if (error && code != HF_ERR_NO_MEMORY)
+            error->code = HF_ERR_CORRUPT;
+        return error_wrap(error, code == HF_ERR_NO_MEMORY ? code : HF_ERR_CORRUPT, "read state of source '%s'", name);
+    }
     *ret_state = state;
     return 0;
 }

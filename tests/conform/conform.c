@@ -61,7 +61,9 @@ static void begin_test(struct conform *c) {
 
 static void end_test(struct conform *c) {
     hf_store_close(&c->store);
-    nftw(c->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    if (c->folder[0])
+        nftw(c->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    c->folder[0] = '\0';
 }
 
 void conform_reopen(struct conform *c, const struct hf_store_options *options) {
@@ -119,6 +121,12 @@ static void run_case(void **state) {
     fail_msg("in %d tries, some commit's outcome was always unknown", TRIES);
 }
 
+/* After a failure too. */
+static int clean_up(void **state) {
+    end_test(((const struct run *)*state)->c);
+    return 0;
+}
+
 int conform_run(struct conform *target) {
     static const struct conform_case *const parts[] = {conform_commit_cases,    conform_input_cases,
                                                        conform_condition_cases, conform_read_cases,
@@ -132,7 +140,7 @@ int conform_run(struct conform *target) {
     for (size_t part = 0; part < sizeof parts / sizeof parts[0]; part++)
         for (const struct conform_case *test = parts[part]; test->name && count < CASES; test++, count++) {
             runs[count] = (struct run){.c = target, .test = test, .number = (int)count};
-            tests[count] = (struct CMUnitTest){test->name, run_case, NULL, NULL, &runs[count]};
+            tests[count] = (struct CMUnitTest){test->name, run_case, NULL, clean_up, &runs[count]};
         }
     return _cmocka_run_group_tests(target->ops->name, tests, count, NULL, NULL);
 }

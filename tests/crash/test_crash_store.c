@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <malloc.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,8 @@ int main(void) {
         cmocka_unit_test(test_missing_syncs_are_caught),
         cmocka_unit_test(test_nothing_acknowledged_is_lost),
     };
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* stores are opened and closed by the thousand: keep the memory */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     return cmocka_run_group_tests_name("crash states of the store", tests, NULL, NULL);

@@ -114,3 +114,15 @@ def test_help_of_every_operation_has_an_example(holdfast):
     for noun, verb in (word for word in words if word[0] in nouns):
         text = holdfast.run(noun, verb, "--help").stdout.decode()
         assert "example: holdfast" in text, (noun, verb)
+
+
+def test_a_source_gets_the_environment_that_it_asks_for_and_no_more(running, code_file, monkeypatch):
+    code = "import os\ndef fetch_data():\n    return dict(os.environ)\n"
+    running.run("source", "add", "one", "--kind", "python", "--interval", "1h", "--code", code_file(code),
+                "--env", "COLOUR=blue=green", "--env", "EMPTY=", "--start")
+    wait_for(lambda: running.source("one")["run_count"], "a run")
+    environment = running.jsonl("source", "tail", "one")[-1]["data"]
+    assert environment["COLOUR"] == "blue=green" and environment["EMPTY"] == ""
+    assert environment["HOLDFAST_SOURCE"] == "one"
+    assert "PYTEST_CURRENT_TEST" not in environment
+    assert running.run("source", "edit", "one", "--env", "COLOUR", check=False).returncode == 64

@@ -215,15 +215,17 @@ static void emit_torn(struct run *run, size_t op, enum crash_how rest, enum cras
     emit(run);
 }
 
+/* The same parts of the same write at every point, so that what was seen once is known. */
 static void torn(struct run *run, size_t op) {
     uint32_t sectors = crash_sectors(run->pending.ops[op].op);
     uint32_t parts = sectors - 1 < 3 ? sectors - 1 : 3;
     for (int rest = CRASH_NOT; rest <= CRASH_WHOLE; rest++) {
+        uint64_t chance = run->pending.ops[op].key;
         for (uint32_t i = 0; i < parts; i++) {
-            uint32_t cut = parts < 3 ? i + 1 : 1 + (uint32_t)(crash_random(&run->random) % (sectors - 1));
+            uint32_t cut = parts < 3 ? i + 1 : 1 + (uint32_t)(crash_random(&chance) % (sectors - 1));
             emit_torn(run, op, (enum crash_how)rest, CRASH_FIRST, cut);
             emit_torn(run, op, (enum crash_how)rest, CRASH_LAST, cut);
-            emit_torn(run, op, (enum crash_how)rest, CRASH_SOME, (uint32_t)crash_random(&run->random));
+            emit_torn(run, op, (enum crash_how)rest, CRASH_SOME, (uint32_t)crash_random(&chance));
         }
         if (run->options->order == CRASH_STRICT)
             emit_torn(run, op, (enum crash_how)rest, CRASH_ZEROS, 0);
