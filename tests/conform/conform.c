@@ -100,20 +100,19 @@ struct run {
     struct conform *c;
     const struct conform_case *test;
     int number;
+    uint64_t seed;
 };
 
 static void run_case(void **state) {
     const struct run *run = *state;
     struct conform *c = run->c;
-    const uint64_t first_seed = c->seed;
     c->one_in = run->test->one_in ? run->test->one_in : USUAL_ONE_IN;
     for (volatile int try = 0; try < TRIES; try++) {
-        c->seed = first_seed + (uint64_t)run->number * 1000003 + (uint64_t)try * 7919;
+        c->seed = run->seed + (uint64_t)run->number * 1000003 + (uint64_t)try * 7919;
         begin_test(c);
         if (setjmp(c->again) == 0) {
             run->test->body(c);
             end_test(c);
-            c->seed = first_seed;
             return;
         }
         end_test(c);
@@ -139,7 +138,7 @@ int conform_run(struct conform *target) {
     printf("HF_TEST_SEED=%llu\n", (unsigned long long)target->seed);
     for (size_t part = 0; part < sizeof parts / sizeof parts[0]; part++)
         for (const struct conform_case *test = parts[part]; test->name && count < CASES; test++, count++) {
-            runs[count] = (struct run){.c = target, .test = test, .number = (int)count};
+            runs[count] = (struct run){.c = target, .test = test, .number = (int)count, .seed = target->seed};
             tests[count] = (struct CMUnitTest){test->name, run_case, NULL, clean_up, &runs[count]};
         }
     return _cmocka_run_group_tests(target->ops->name, tests, count, NULL, NULL);

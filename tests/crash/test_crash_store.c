@@ -80,15 +80,14 @@ static void cut_workload(const struct store_workload *workload, enum crash_order
 
 static void test_nothing_acknowledged_is_lost(void **state) {
     (void)state;
-    uint64_t workloads = 0, wanted = number_from("HOLDFAST_CRASH_STATES", STATES_BY_DEFAULT);
+    uint64_t weights = 0, wanted = number_from("HOLDFAST_CRASH_STATES", STATES_BY_DEFAULT);
     struct crash_result sum = {0};
     double started = cpu_seconds();
-    while (store_workloads[workloads].name)
-        workloads++;
-    uint64_t share = wanted / (2 * workloads) + 1;
+    for (const struct store_workload *workload = store_workloads; workload->name; workload++)
+        weights += 2 * workload->weight; /* both orders */
     for (const struct store_workload *workload = store_workloads; workload->name; workload++)
         for (int order = CRASH_STRICT; order <= CRASH_EXT4; order++)
-            cut_workload(workload, (enum crash_order)order, share, &sum);
+            cut_workload(workload, (enum crash_order)order, wanted * workload->weight / weights + 1, &sum);
     double seconds = cpu_seconds() - started;
     printf("# %" PRIu64 " states, %" PRIu64 " distinct, %" PRIu64 " within recovery, %" PRIu64
            " failed, %.0f s of CPU, %.0f states/s, %.0f distinct/s\n",

@@ -65,7 +65,8 @@ def tags_of(test):
 def targets_of(test, build):
     """The programs that it takes, by their names for ninja."""
     top = os.path.abspath(build.folder) + "/"
-    return [part.removeprefix(top) for part in test["cmd"] if part.startswith(top)]
+    parts = [os.path.join(os.path.abspath(test["workdir"] or build.folder), part) for part in test["cmd"]]
+    return [part.removeprefix(top) for part in parts if part.startswith(top)]
 
 
 def ninja(build, workers, targets):

@@ -285,9 +285,17 @@ static void work_mixed(struct store_work *work) {
 }
 
 const struct store_workload store_workloads[] = {
-    {"creation", work_creation},      {"single commits", work_commits}, {"group commits", work_groups}, {"deletions", work_deletions},
-    {"big documents", work_big},      {"checkpoints", work_rests},    {"closing and opening", work_reopens},
-    {"kill -9, then power", work_kills}, {"mixed", work_mixed},       {NULL, NULL}};
+    {"creation", work_creation, 5},
+    {"single commits", work_commits, 5},
+    {"group commits", work_groups, 5},
+    {"deletions", work_deletions, 5},
+    {"big documents", work_big, 1},
+    {"checkpoints", work_rests, 1},
+    {"closing and opening", work_reopens, 5},
+    {"kill -9, then power", work_kills, 5},
+    {"mixed", work_mixed, 5},
+    {NULL, NULL, 0},
+};
 
 struct sim_record *store_work_record(struct store_work *work, const struct store_workload *workload, uint64_t seed,
                                      int lying) {

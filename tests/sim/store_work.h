@@ -24,6 +24,7 @@ struct store_work {
 struct store_workload {
     const char *name;
     void (*run)(struct store_work *work);
+    unsigned weight; /* of the states that a test spends: less where coming back takes long */
 };
 extern const struct store_workload store_workloads[]; /* ended by name NULL */
 
