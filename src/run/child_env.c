@@ -5,8 +5,8 @@
 
 /* Where programs and modules are, and how text and time are shown. Not: proxies and keys, which may hold secrets. */
 static const char *const ALLOWED[] = {
-    "PATH",       "HOME", "USER",     "LOGNAME",    "SHELL",      "LANG",        "LANGUAGE",     "TZ",
-    "PYTHONPATH", "TMPDIR", "PYTHONHOME", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "PATH", "HOME",       "USER",   "LOGNAME",    "SHELL",       "LANG",          "LANGUAGE",
+    "TZ",   "PYTHONPATH", "TMPDIR", "PYTHONHOME", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
 };
 enum { ALLOWED_COUNT = sizeof ALLOWED / sizeof ALLOWED[0] };
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

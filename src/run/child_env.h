@@ -1,4 +1,5 @@
-/* The environment of a child: what is allowed of our own, what the source asks for, and who it is. Nothing else leaks. */
+/* The environment of a child: what is allowed of our own, what the source asks for, and who it is. Nothing else leaks.
+ */
 #ifndef HF_RUN_CHILD_ENV_H
 #define HF_RUN_CHILD_ENV_H
 

@@ -15,7 +15,7 @@ struct fleet {
     uint64_t seen_revision; /* events up to here were looked at */
     int is_stopping, is_broken;
 
-    struct run_timer *later; /* reports and ends from outside of any life's calls */
+    struct run_timer *later;    /* reports and ends from outside of any life's calls */
     struct run_timer *deadline; /* of stopping */
 
     /* restoring */
@@ -47,7 +47,7 @@ void fleet_stop(struct fleet *fleet, void (*stopped)(void *arg), void *arg);
 
 /* For lives. */
 void fleet_break(struct fleet *fleet, const struct hf_error *error); /* the store has failed: ends all children */
-void fleet_check_later(struct fleet *fleet); /* something ended that fleet_stop may wait for */
+void fleet_check_later(struct fleet *fleet);                         /* something ended that fleet_stop may wait for */
 void fleet_log(struct fleet *fleet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* restore.c. result: restored, skipped, failed; reason may be NULL. Once per life; the caller saves. */

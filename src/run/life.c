@@ -87,7 +87,8 @@ int life_is_wanted(const struct life *life) {
     return life->spec->wanted_running || life_has_request(life);
 }
 
-/* Doubles with every failure in a row, up to the ceiling; a quarter of it is chance, so that many do not come at once. */
+/* Doubles with every failure in a row, up to the ceiling; a quarter of it is chance, so that many do not come at once.
+ */
 static int64_t backoff_delay(struct life *life) {
     int64_t low = life->spec ? life->spec->backoff_min_ms : 1000;
     int64_t high = life->spec ? life->spec->backoff_max_ms : 60000;

@@ -26,16 +26,16 @@ struct life {
 
     struct run_child *child;
     int is_command; /* the child is a run; otherwise it is a worker */
-    int has_left;      /* state.child is of an earlier daemon and may live */
+    int has_left;   /* state.child is of an earlier daemon and may live */
     int64_t left_since;
     int64_t code_version; /* that the child runs */
     int is_hung, is_renewing, is_once;
 
-    enum source_action due; /* waits for the commit of the move */
-    struct run_timer *timer;  /* tick, back-off, look for what is left: one at a time */
-    struct run_timer *guard;  /* time-out of the run, of the stop */
-    struct run_timer *saver;  /* next try of a commit that was refused */
-    int64_t next_tick_ms;     /* monotonic; 0: at once */
+    enum source_action due;  /* waits for the commit of the move */
+    struct run_timer *timer; /* tick, back-off, look for what is left: one at a time */
+    struct run_timer *guard; /* time-out of the run, of the stop */
+    struct run_timer *saver; /* next try of a commit that was refused */
+    int64_t next_tick_ms;    /* monotonic; 0: at once */
     int64_t backoff_ms;
 
     /* the run under way */
@@ -71,10 +71,10 @@ void life_save(struct life *life);    /* tries again */
 int life_load(struct life *life, struct hf_error *error);
 
 /* life_child.c */
-void life_act(struct life *life);     /* the move is in the store: does its action */
+void life_act(struct life *life); /* the move is in the store: does its action */
 void life_new_nonce(struct life *life);
 void life_child_gone(struct life *life);
-void life_begin(struct life *life);   /* after a start of the daemon */
+void life_begin(struct life *life); /* after a start of the daemon */
 void life_look_for_left(struct life *life);
 void life_abandon(struct life *life); /* the store has failed */
 

@@ -78,8 +78,8 @@ void life_run_began(struct life *life) {
     life->is_tick_waiting = life->is_timed_out = 0;
     life->is_marked = life->state.open_run > 0;
     take_tick(life);
-    int64_t first = life->is_marked || life->spec->timeout_ms < OPEN_RUN_MARK_MS ? life->spec->timeout_ms
-                                                                                  : OPEN_RUN_MARK_MS;
+    int64_t first =
+        life->is_marked || life->spec->timeout_ms < OPEN_RUN_MARK_MS ? life->spec->timeout_ms : OPEN_RUN_MARK_MS;
     world->ops->timer_set(world, life->guard, first);
 }
 
@@ -215,8 +215,9 @@ void life_run_over(struct life *life, const struct run_exit *exit) {
     result->exit_code = exit->exit_code;
     result->signal = exit->signal;
     if (life->is_timed_out)
-        run_result_set_error(result, RUN_TIMEOUT, "Timeout: the run took longer than %lld ms",
-                             (long long)(now_of(life) - life->run_began_ms));
+        run_result_set_error(result, RUN_TIMEOUT, "Timeout: ended after %lld ms, for it may take %lld ms",
+                             (long long)(now_of(life) - life->run_began_ms),
+                             (long long)(life->spec ? life->spec->timeout_ms : 0));
     else if (life->state.status == STATUS_STOPPING)
         run_result_set_error(result, RUN_KILLED, "the source was stopped during the run");
     else if (result->error[0])

@@ -1,4 +1,5 @@
-/* Saving a life: one commit at a time, with the newest state and the results that wait. See the invariants in life.h. */
+/* Saving a life: one commit at a time, with the newest state and the results that wait. See the invariants in life.h.
+ */
 #include <string.h>
 
 #include "base/json.h"

@@ -1,4 +1,5 @@
-/* What a child printed: the newest bytes of it, and a count of those that were dropped. Memory is bounded by the limit. */
+/* What a child printed: the newest bytes of it, and a count of those that were dropped. Memory is bounded by the limit.
+ */
 #ifndef HF_RUN_OUTPUT_H
 #define HF_RUN_OUTPUT_H
 
@@ -6,7 +7,7 @@
 
 struct output {
     char *ring;
-    size_t room;    /* of the ring; grows up to limit */
+    size_t room; /* of the ring; grows up to limit */
     size_t limit;
     uint64_t total; /* bytes that were ever added since the last clear */
 };

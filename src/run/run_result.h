@@ -34,8 +34,9 @@ void run_result_set_error(struct run_result *result, enum run_outcome outcome, c
     __attribute__((format(printf, 3, 4)));
 const char *run_outcome_name(enum run_outcome outcome);
 
-/* From what a command wrote to stdout: nothing is none; one JSON value is "json"; a JSON value on every line is "jsonl",
- * an array; other UTF-8 is "text" without its last newline; the rest is "bytes", {"base64": "…"}. -1: memory is used up. */
+/* From what a command wrote to stdout: nothing is none; one JSON value is "json"; a JSON value on every line is
+ * "jsonl", an array; other UTF-8 is "text" without its last newline; the rest is "bytes", {"base64": "…"}. -1: memory
+ * is used up. */
 int run_result_from_output(struct run_result *result, const char *bytes, size_t size);
 
 /* From a worker's line. BAD_JSON and INVALID: not a reply to this run; the worker cannot be trusted any more. */

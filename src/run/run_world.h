@@ -21,9 +21,9 @@ struct run_exit {
 
 /* What a child printed. */
 struct run_printed {
-    struct buf datum;  /* a command's stdout, at most data_bytes of it */
-    int is_too_large;  /* stdout had more; datum is empty then */
-    struct buf tail;   /* the tail of what people read: a worker's stdout and stderr, a command's stderr */
+    struct buf datum; /* a command's stdout, at most data_bytes of it */
+    int is_too_large; /* stdout had more; datum is empty then */
+    struct buf tail;  /* the tail of what people read: a worker's stdout and stderr, a command's stderr */
     uint64_t dropped_bytes;
 };
 
@@ -33,7 +33,8 @@ struct run_spawn {
     const char *code; /* python: what the worker runs; NULL for a command */
     size_t code_bytes;
     void (*replied)(void *arg, const char *line, size_t bytes); /* a worker's line; NULL: it sent what is too long */
-    void (*exited)(void *arg, const struct run_exit *exit);     /* the child and its whole tree are gone; the last callback */
+    void (*exited)(void *arg,
+                   const struct run_exit *exit); /* the child and its whole tree are gone; the last callback */
     void *arg;
 };
 
@@ -58,7 +59,8 @@ struct run_world_ops {
     int (*send)(struct run_world *world, struct run_child *child, const char *line, size_t bytes); /* whole, or -1 */
     void (*terminate)(struct run_world *world, struct run_child *child); /* SIGTERM to the group */
     void (*kill_tree)(struct run_world *world, struct run_child *child); /* SIGKILL to all of it */
-    void (*take_printed)(struct run_world *world, struct run_child *child, struct run_printed *ret_printed); /* and clears */
+    void (*take_printed)(struct run_world *world, struct run_child *child,
+                         struct run_printed *ret_printed);                 /* and clears */
     void (*child_free)(struct run_world *world, struct run_child **child); /* ends what still lives, without waiting */
 
     /* Ends what an earlier daemon left of this child. GONE or OTHER: nothing of it lives (any more). */

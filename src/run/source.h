@@ -12,14 +12,14 @@
 /* Declares the history of the kinds that sources use. Call it once after a store is opened. */
 int source_declare_kinds(struct hf_store *store, struct hf_error *error);
 
-/* body: {"name","kind","code"|"argv","interval_ms"|"interval":"5s",…,"start":bool}. Code is validated first (python: syntax, and fetch_data is there).
- * Everything of a new source is one commit. Result: as source_show. Errors: EXISTS, BAD_ID, INVALID (unknown field, wrong
- * type, out of range), BAD_DATA (code: line and reason), TOO_LARGE. */
+/* body: {"name","kind","code"|"argv","interval_ms"|"interval":"5s",…,"start":bool}. Code is validated first (python:
+ * syntax, and fetch_data is there). Everything of a new source is one commit. Result: as source_show. Errors: EXISTS,
+ * BAD_ID, INVALID (unknown field, wrong type, out of range), BAD_DATA (code: line and reason), TOO_LARGE. */
 int source_add(struct hf_store *store, const char *who, const char *body, size_t body_bytes, struct buf *ret_json,
                struct hf_error *error);
 
-/* body: the fields to change, and optionally "code" with "note" and "if_version" (PRECONDITION when the newest version is another).
- * New code takes the next version; the same code again changes nothing. */
+/* body: the fields to change, and optionally "code" with "note" and "if_version" (PRECONDITION when the newest version
+ * is another). New code takes the next version; the same code again changes nothing. */
 int source_edit(struct hf_store *store, const char *who, const char *name, const char *body, size_t body_bytes,
                 struct buf *ret_json, struct hf_error *error);
 
@@ -27,13 +27,18 @@ int source_edit(struct hf_store *store, const char *who, const char *name, const
 int source_rollback(struct hf_store *store, const char *who, const char *name, int64_t version, struct buf *ret_json,
                     struct hf_error *error);
 
-/* The whole source in one document: what was asked for, and how it is: status pid run_count error_count last_error code_version … */
+/* The whole source in one document: what was asked for, and how it is: status pid run_count error_count last_error
+ * code_version … */
 int source_show(struct hf_store *store, const char *name, struct buf *ret_json, struct hf_error *error);
 
-/* Arrays. after: name behind which to begin, or NULL; limit 0: all. ret_last (may be NULL): the last name when there is more. */
-int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json, struct hf_error *error);
-int source_tail(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json, struct hf_error *error); /* oldest first */
-int source_runs(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json, struct hf_error *error); /* newest first */
+/* Arrays. after: name behind which to begin, or NULL; limit 0: all. ret_last (may be NULL): the last name when there is
+ * more. */
+int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json,
+                struct hf_error *error);
+int source_tail(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,
+                struct hf_error *error); /* oldest first */
+int source_runs(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,
+                struct hf_error *error); /* newest first */
 int source_versions(struct hf_store *store, const char *name, uint64_t count, int with_code, struct buf *ret_json,
                     struct hf_error *error); /* newest first */
 
@@ -42,7 +47,8 @@ int source_want(struct hf_store *store, const char *who, const char *name, int r
 /* Asks for one run now, whether it is started or not. */
 int source_request_run(struct hf_store *store, const char *who, const char *name, struct buf *ret_json,
                        struct hf_error *error);
-/* CONFLICT while it is wanted running or a child lives. Its history stays in the store; adding the name again finds its code versions. */
+/* CONFLICT while it is wanted running or a child lives. Its history stays in the store; adding the name again finds its
+ * code versions. */
 int source_remove(struct hf_store *store, const char *who, const char *name, struct buf *ret_json,
                   struct hf_error *error);
 

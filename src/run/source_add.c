@@ -35,7 +35,7 @@ static int read_optional(struct add_request *request, const char *field, size_t 
 }
 
 static int read_request(struct add_request *request, const char *body, size_t body_bytes, struct hf_error *error) {
-    enum source_kind kind;
+    enum source_kind kind = SOURCE_COMMAND;
     int code = source_body_read(&request->doc, body, body_bytes, error);
     if (code < 0)
         return code;
@@ -43,8 +43,10 @@ static int read_request(struct add_request *request, const char *body, size_t bo
     if (!request->name)
         return error_set(error, HF_ERR_INVALID, "field 'name' is missing or not text");
     code = ids_check_name(request->name, error);
-    if (code == 0 && source_kind_from_name(json_member_text(&request->doc, 0, "kind", &request->arena), &kind) < 0)
-        code = error_set(error, HF_ERR_INVALID, "field 'kind' must be \"python\" or \"command\"");
+    const char *its_kind = json_member_text(&request->doc, 0, "kind", &request->arena);
+    if (code == 0 && source_kind_from_name(its_kind, &kind) < 0)
+        code = error_set(error, HF_ERR_INVALID, "field 'kind' must be \"python\" or \"command\", not '%s'",
+                         its_kind ? its_kind : "");
     if (code == 0)
         code = source_spec_new(request->name, kind, &request->spec, error);
     if (code == 0)
@@ -95,7 +97,9 @@ static int put_state(struct hf_batch *batch, const char *name, struct hf_error *
 static int commit_new(struct hf_store *store, const char *who, struct add_request *request, struct hf_error *error) {
     struct hf_batch *batch = NULL;
     struct source_spec *spec = request->spec;
-    struct source_code version = {.text = request->code, .bytes = request->code_bytes, .author = who,
+    struct source_code version = {.text = request->code,
+                                  .bytes = request->code_bytes,
+                                  .author = who,
                                   .note = request->note};
     int code = hf_batch_new(who, &batch, error);
     if (code == 0 && spec->kind == SOURCE_PYTHON) {

@@ -30,7 +30,8 @@ static int read_request(struct edit_request *request, const char *body, size_t b
             return error_set(error, HF_ERR_INVALID, "field 'code' must be text");
     }
     request->note = json_member_text(&request->doc, 0, "note", &request->arena);
-    if (version != JSON_NONE && (json_to_i64(&request->doc, version, &request->if_version) < 0 || request->if_version < 1))
+    if (version != JSON_NONE &&
+        (json_to_i64(&request->doc, version, &request->if_version) < 0 || request->if_version < 1))
         return error_set(error, HF_ERR_INVALID, "field 'if_version' must be a version such as 3");
     return 0;
 }
@@ -59,7 +60,9 @@ static int code_differs(struct hf_store *store, const struct edit_request *reque
 
 static int put_code(struct hf_store *store, struct hf_batch *batch, const struct edit_request *request,
                     struct source_spec *spec, int64_t now_ms, struct hf_error *error) {
-    struct source_code version = {.text = request->code, .bytes = request->code_bytes, .author = request->who,
+    struct source_code version = {.text = request->code,
+                                  .bytes = request->code_bytes,
+                                  .author = request->who,
                                   .note = request->note};
     int code = source_code_last_version(store, request->name, &version.version, error);
     if (code < 0)

@@ -7,8 +7,10 @@
 #include "base/text.h"
 
 #define FIELD(text, kind, member, low, high, limit)                                                                    \
-    {.name = (text), .type = (kind), .offset = offsetof(struct source_spec, member), .min = (low), .max = (high),      \
-     .is_limit = (limit)}
+    {                                                                                                                  \
+        .name = (text), .type = (kind), .offset = offsetof(struct source_spec, member), .min = (low), .max = (high),   \
+        .is_limit = (limit)                                                                                            \
+    }
 
 enum { SECOND = 1000 };
 #define DAY ((int64_t)24 * 3600 * SECOND)

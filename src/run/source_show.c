@@ -135,7 +135,8 @@ static int show_all(struct hf_store *store, const struct vec *names, size_t coun
     return check_memory(out, error);
 }
 
-int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json, struct hf_error *error) {
+int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json,
+                struct hf_error *error) {
     struct collection names = {.count = 0};
     vec_init(&names.texts);
     int code = hf_store_scan(store, "source", after, limit, keep_name, &names, error);
@@ -171,13 +172,15 @@ static int write_history(struct hf_store *store, const char *name, const struct 
     return code;
 }
 
-int source_tail(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json, struct hf_error *error) {
+int source_tail(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,
+                struct hf_error *error) {
     struct collection data = {.count = count};
     int code = write_history(store, name, &(struct history_view){"source_data", keep_json, 1}, &data, ret_json, error);
     return code < 0 ? error_wrap(error, code, "tail source '%s'", name) : 0;
 }
 
-int source_runs(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json, struct hf_error *error) {
+int source_runs(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,
+                struct hf_error *error) {
     struct collection runs = {.count = count};
     int code = write_history(store, name, &(struct history_view){"source_run", keep_json, 0}, &runs, ret_json, error);
     return code < 0 ? error_wrap(error, code, "list runs of source '%s'", name) : 0;
@@ -186,7 +189,7 @@ int source_runs(struct hf_store *store, const char *name, uint64_t count, struct
 int source_versions(struct hf_store *store, const char *name, uint64_t count, int with_code, struct buf *ret_json,
                     struct hf_error *error) {
     struct collection versions = {.count = count, .with_code = with_code, .beyond_deletions = 1};
-    int code = write_history(store, name, &(struct history_view){"source_code", keep_version, 0}, &versions, ret_json,
-                             error);
+    int code =
+        write_history(store, name, &(struct history_view){"source_code", keep_version, 0}, &versions, ret_json, error);
     return code < 0 ? error_wrap(error, code, "list versions of source '%s'", name) : 0;
 }

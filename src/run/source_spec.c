@@ -134,9 +134,8 @@ static int64_t member_time(const struct json_doc *doc, const char *key, struct a
     return text && text_to_time(text, &ms) == 0 ? ms : 0;
 }
 
-static const char *const OWN_FIELDS[] = {"name",        "kind",          "wanted",     "code_version",
-                                         "run_request", "run_cancelled", "start_request", "created_at", "updated_at",
-                                         NULL};
+static const char *const OWN_FIELDS[] = {"name",          "kind",          "wanted",     "code_version", "run_request",
+                                         "run_cancelled", "start_request", "created_at", "updated_at",   NULL};
 
 int source_spec_read(const char *name, const char *json, size_t bytes, struct source_spec **ret_spec,
                      struct hf_error *error) {

@@ -8,7 +8,7 @@
 enum source_kind { SOURCE_COMMAND, SOURCE_PYTHON };
 
 enum {
-    SOURCE_CODE_MAX = 1024 * 1024, /* bytes of a python source's code */
+    SOURCE_CODE_MAX = 1024 * 1024,     /* bytes of a python source's code */
     SOURCE_DATA_MAX = 9 * 1024 * 1024, /* below the store's limit of a document */
 };
 
@@ -36,8 +36,8 @@ int source_spec_read(const char *name, const char *json, size_t bytes, struct so
                      struct hf_error *error);
 void source_spec_free(struct source_spec **spec);
 
-/* Takes over the fields of a request; `others` (ends with NULL) names members that the caller reads itself. INVALID with
- * the field's name. */
+/* Takes over the fields of a request; `others` (ends with NULL) names members that the caller reads itself. INVALID
+ * with the field's name. */
 int source_spec_change(struct source_spec *spec, const struct json_doc *doc, const char *const *others,
                        struct hf_error *error);
 

@@ -11,7 +11,8 @@ struct number_field {
     size_t offset;
 };
 
-#define NUMBER(member) {#member, offsetof(struct source_state, member)}
+#define NUMBER(member)                                                                                                 \
+    { #member, offsetof(struct source_state, member) }
 
 static const struct number_field NUMBERS[] = {
     NUMBER(run_count), NUMBER(error_count),   NUMBER(consecutive_errors), NUMBER(skipped_count),    NUMBER(restarts),

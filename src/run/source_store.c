@@ -18,7 +18,8 @@ int source_declare_kinds(struct hf_store *store, struct hf_error *error) {
     return 0;
 }
 
-int source_entry_read(struct hf_store *store, const char *name, struct source_entry *ret_entry, struct hf_error *error) {
+int source_entry_read(struct hf_store *store, const char *name, struct source_entry *ret_entry,
+                      struct hf_error *error) {
     struct hf_record *record = NULL;
     int code = hf_store_get(store, "source", name, &record, error);
     if (code == HF_ERR_NOT_FOUND)

@@ -2,66 +2,68 @@
 
 #include <string.h>
 
-#define MOVE(next, action) {1, STATUS_##next, ACTION_##action}
+#define MOVE(next, action)                                                                                             \
+    { 1, STATUS_##next, ACTION_##action }
 
 /* Empty places are moves that are not legal: the event does not concern the state. */
-static const struct state_move TABLE[STATUS_COUNT][EVENT_COUNT] = {
-    [STATUS_STOPPED] =
-        {
-            [EVENT_WANT] = MOVE(STARTING, SPAWN),
-        },
-    [STATUS_STARTING] =
-        {
-            [EVENT_UNWANT] = MOVE(STOPPED, NONE),
-            [EVENT_READY] = MOVE(RUNNING, TICK),
-            [EVENT_FAIL] = MOVE(BACKOFF, WAIT),
-            [EVENT_CANNOT] = MOVE(FATAL, NONE),
-        },
-    [STATUS_RUNNING] =
-        {
-            [EVENT_UNWANT] = MOVE(STOPPING, END),
-            [EVENT_RENEW] = MOVE(STOPPING, END),
-            [EVENT_HUNG] = MOVE(STOPPING, KILL),
-            [EVENT_BROKE] = MOVE(BACKOFF, WAIT),
-            [EVENT_FAIL] = MOVE(BACKOFF, WAIT),
-            [EVENT_CANNOT] = MOVE(FATAL, NONE),
-        },
-    [STATUS_BACKOFF] =
-        {
-            [EVENT_WANT] = MOVE(STARTING, SPAWN),
-            [EVENT_RENEW] = MOVE(STARTING, SPAWN),
-            [EVENT_RETRY] = MOVE(STARTING, SPAWN),
-            [EVENT_UNWANT] = MOVE(STOPPED, NONE),
-        },
-    [STATUS_STOPPING] =
-        {
-            [EVENT_GONE] = MOVE(STOPPED, NONE),
-            [EVENT_AGAIN] = MOVE(STARTING, SPAWN),
-            [EVENT_OVER] = MOVE(EXITED, NONE),
-            [EVENT_BROKE] = MOVE(BACKOFF, WAIT),
-        },
-    [STATUS_EXITED] =
-        {
-            [EVENT_WANT] = MOVE(STARTING, SPAWN),
-        },
-    [STATUS_FATAL] =
-        {
-            [EVENT_WANT] = MOVE(STARTING, SPAWN),
-            [EVENT_RENEW] = MOVE(STARTING, SPAWN),
-            [EVENT_UNWANT] = MOVE(STOPPED, NONE),
-        },
+static const struct state_move TABLE[STATUS_COUNT][EVENT_COUNT] =
+    {
+        [STATUS_STOPPED] =
+            {
+                [EVENT_WANT] = MOVE(STARTING, SPAWN),
+            },
+        [STATUS_STARTING] =
+            {
+                [EVENT_UNWANT] = MOVE(STOPPED, NONE),
+                [EVENT_READY] = MOVE(RUNNING, TICK),
+                [EVENT_FAIL] = MOVE(BACKOFF, WAIT),
+                [EVENT_CANNOT] = MOVE(FATAL, NONE),
+            },
+        [STATUS_RUNNING] =
+            {
+                [EVENT_UNWANT] = MOVE(STOPPING, END),
+                [EVENT_RENEW] = MOVE(STOPPING, END),
+                [EVENT_HUNG] = MOVE(STOPPING, KILL),
+                [EVENT_BROKE] = MOVE(BACKOFF, WAIT),
+                [EVENT_FAIL] = MOVE(BACKOFF, WAIT),
+                [EVENT_CANNOT] = MOVE(FATAL, NONE),
+            },
+        [STATUS_BACKOFF] =
+            {
+                [EVENT_WANT] = MOVE(STARTING, SPAWN),
+                [EVENT_RENEW] = MOVE(STARTING, SPAWN),
+                [EVENT_RETRY] = MOVE(STARTING, SPAWN),
+                [EVENT_UNWANT] = MOVE(STOPPED, NONE),
+            },
+        [STATUS_STOPPING] =
+            {
+                [EVENT_GONE] = MOVE(STOPPED, NONE),
+                [EVENT_AGAIN] = MOVE(STARTING, SPAWN),
+                [EVENT_OVER] = MOVE(EXITED, NONE),
+                [EVENT_BROKE] = MOVE(BACKOFF, WAIT),
+            },
+        [STATUS_EXITED] =
+            {
+                [EVENT_WANT] = MOVE(STARTING, SPAWN),
+            },
+        [STATUS_FATAL] =
+            {
+                [EVENT_WANT] = MOVE(STARTING, SPAWN),
+                [EVENT_RENEW] = MOVE(STARTING, SPAWN),
+                [EVENT_UNWANT] = MOVE(STOPPED, NONE),
+            },
 };
 
 static const char *const STATUS_NAMES[STATUS_COUNT] = {
-    [STATUS_STOPPED] = "stopped",   [STATUS_STARTING] = "starting", [STATUS_RUNNING] = "running",
-    [STATUS_BACKOFF] = "backoff",   [STATUS_STOPPING] = "stopping", [STATUS_EXITED] = "exited",
+    [STATUS_STOPPED] = "stopped", [STATUS_STARTING] = "starting", [STATUS_RUNNING] = "running",
+    [STATUS_BACKOFF] = "backoff", [STATUS_STOPPING] = "stopping", [STATUS_EXITED] = "exited",
     [STATUS_FATAL] = "fatal",
 };
 
 static const char *const EVENT_NAMES[EVENT_COUNT] = {
-    [EVENT_WANT] = "want", [EVENT_UNWANT] = "unwant", [EVENT_RENEW] = "renew",   [EVENT_HUNG] = "hung",
-    [EVENT_READY] = "ready", [EVENT_FAIL] = "fail",   [EVENT_CANNOT] = "cannot", [EVENT_GONE] = "gone",
-    [EVENT_AGAIN] = "again", [EVENT_OVER] = "over",   [EVENT_BROKE] = "broke",   [EVENT_RETRY] = "retry",
+    [EVENT_WANT] = "want",   [EVENT_UNWANT] = "unwant", [EVENT_RENEW] = "renew",   [EVENT_HUNG] = "hung",
+    [EVENT_READY] = "ready", [EVENT_FAIL] = "fail",     [EVENT_CANNOT] = "cannot", [EVENT_GONE] = "gone",
+    [EVENT_AGAIN] = "again", [EVENT_OVER] = "over",     [EVENT_BROKE] = "broke",   [EVENT_RETRY] = "retry",
 };
 
 struct state_move state_next(enum source_status status, enum source_event event) {

@@ -1,9 +1,9 @@
 /* Every barrier of the store, left out or moved: each must be missed, or it is superfluous and says why. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/mem.h"
 #include "sim/mutants.h"
@@ -22,11 +22,12 @@ enum { STATES_MOST = 1000, WORKLOADS_MOST = 1, IS_WHOLE = 0 };
 enum { STATES_MOST = 10000, WORKLOADS_MOST = 16, IS_WHOLE = 1 };
 #endif
 
-static const struct mutant_reason reasons[] = {
-    {"*, nothing new", "nothing waits for it"},
-    {"*: fsync lock, *", "what the file says is for people, the kernel's lock decides"},
-    {"create: fdatasync store.db-wal, *", "an empty store; the first commit's sync of the same file carries it"},
-    {NULL, NULL}};
+static const struct mutant_reason reasons[] = {{"*, nothing new", "nothing waits for it"},
+                                               {"*: fsync lock, *",
+                                                "what the file says is for people, the kernel's lock decides"},
+                                               {"create: fdatasync store.db-wal, *",
+                                                "an empty store; the first commit's sync of the same file carries it"},
+                                               {NULL, NULL}};
 
 static void test_every_barrier_is_needed(void **state) {
     (void)state;

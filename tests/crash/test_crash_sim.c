@@ -1,9 +1,9 @@
 /* The simulator itself: it must catch savers that are known to lose data, and find no fault with one that does not. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "os/file.h"
 #include "sim/crash_states.h"
@@ -224,10 +224,10 @@ static void test_maps_are_shared(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_disk_keeps_files),       cmocka_unit_test(test_maps_are_shared),
-        cmocka_unit_test(test_replace_survives),       cmocka_unit_test(test_naive_saver_is_caught),
+        cmocka_unit_test(test_disk_keeps_files),        cmocka_unit_test(test_maps_are_shared),
+        cmocka_unit_test(test_replace_survives),        cmocka_unit_test(test_naive_saver_is_caught),
         cmocka_unit_test(test_unsynced_name_is_caught), cmocka_unit_test(test_torn_file_is_caught),
-        cmocka_unit_test(test_lying_sync_is_caught),   cmocka_unit_test(test_barriers_of_replace),
+        cmocka_unit_test(test_lying_sync_is_caught),    cmocka_unit_test(test_barriers_of_replace),
     };
     return cmocka_run_group_tests_name("crash simulator", tests, NULL, NULL);
 }

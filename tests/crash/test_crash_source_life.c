@@ -1,7 +1,7 @@
-/* The life of sources against power cuts: they are started, run, edited, removed, and their daemon is killed, on a simulated disk;
- * from every state that a cut could leave, the store must hold exactly what it says, at least all that was acknowledged,
- * and from a part of them a new daemon must come back to what is wanted.
- * HOLDFAST_CRASH_STATES says how many states; HOLDFAST_CRASH_SEED where to begin. */
+/* The life of sources against power cuts: they are started, run, edited, removed, and their daemon is killed, on a
+ * simulated disk; from every state that a cut could leave, the store must hold exactly what it says, at least all that
+ * was acknowledged, and from a part of them a new daemon must come back to what is wanted. HOLDFAST_CRASH_STATES says
+ * how many states; HOLDFAST_CRASH_SEED where to begin. */
 #include "unit/run/sim_world.h"
 
 #include <inttypes.h>
@@ -299,7 +299,8 @@ static void test_sources_survive_power_cuts(void **state) {
         cut(seed, CRASH_STRICT, &result, &restarted);
         cut(seed, CRASH_EXT4, &result, &restarted);
     }
-    printf("# %" PRIu64 " states, %" PRIu64 " distinct, %" PRIu64 " within recovery, %" PRIu64 " daemons started again\n",
+    printf("# %" PRIu64 " states, %" PRIu64 " distinct, %" PRIu64 " within recovery, %" PRIu64
+           " daemons started again\n",
            result.total, result.distinct, result.deeper, restarted);
     assert_int_equal(result.failures, 0);
     assert_true(restarted > 0);

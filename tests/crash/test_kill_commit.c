@@ -1,10 +1,10 @@
-/* 64 callers commit 10,000 documents while the process is killed with -9 again and again: what was acknowledged is there, and
- * what was not is there whole or not at all. HOLDFAST_KILL_SEED says where the random moments begin. */
+/* 64 callers commit 10,000 documents while the process is killed with -9 again and again: what was acknowledged is
+ * there, and what was not is there whole or not at all. HOLDFAST_KILL_SEED says where the random moments begin. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "holdfast.h"
 
@@ -19,7 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLERS = 64, DOCUMENTS = 10000, PER_BATCH = 2, BATCHES = DOCUMENTS / PER_BATCH, KILLS_LEAST = 8, ROUNDS_MOST = 1000 };
+enum {
+    CALLERS = 64,
+    DOCUMENTS = 10000,
+    PER_BATCH = 2,
+    BATCHES = DOCUMENTS / PER_BATCH,
+    KILLS_LEAST = 8,
+    ROUNDS_MOST = 1000
+};
 enum { KILL_AFTER_MOST = BATCHES / 16, KILL_DELAY_US = 2000 };
 
 /* What a caller tells the parent; smaller than PIPE_BUF, so never torn. */
@@ -141,7 +148,8 @@ static int round_of(struct world *world) {
     listen_and_kill(world, child, ends[0]);
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+                (WIFEXITED(status) && WEXITSTATUS(status) == 0));
     return WIFSIGNALED(status);
 }
 

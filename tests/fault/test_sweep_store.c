@@ -1,10 +1,10 @@
-/* Every call of the store to the system, failing in every way, once and for ever: the error names the cause, what was acknowledged is
- * there, nothing is mixed, the check is clean, and once the fault is gone the same thing works. */
+/* Every call of the store to the system, failing in every way, once and for ever: the error names the cause, what was
+ * acknowledged is there, nothing is mixed, the check is clean, and once the fault is gone the same thing works. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/error.h"
 #include "sim/sim_disk.h"
@@ -77,8 +77,8 @@ static void judge(struct sweep *sweep, const char *step, int code, const struct 
     if (sweep->is_gone)
         complain(sweep, "%s still fails with the fault gone: %s (%s)", step, error->message, hf_code_word(code));
     else if (error->code != code || !error->message[0] || code == HF_ERR_INTERNAL)
-        complain(sweep, "%s: not a typed error: %s (%s, returned %s)", step, error->message,
-                 hf_code_word(error->code), hf_code_word(code));
+        complain(sweep, "%s: not a typed error: %s (%s, returned %s)", step, error->message, hf_code_word(error->code),
+                 hf_code_word(code));
     else if (!is_cause(sweep, error))
         complain(sweep, "%s: does not name the cause: %s (%s, errno %d)", step, error->message, hf_code_word(code),
                  error->system_errno);
@@ -329,10 +329,10 @@ static void sweep_error(int error, unsigned call_mask) {
         assert_true(total.errors > 0);
 }
 
-#define SWEEP(name, error, call_mask)                                                                                             \
+#define SWEEP(name, error, call_mask)                                                                                  \
     static void test_##name(void **state) {                                                                            \
         (void)state;                                                                                                   \
-        sweep_error(error, call_mask);                                                                                          \
+        sweep_error(error, call_mask);                                                                                 \
     }
 SWEEP(no_space, ENOSPC, 0)
 SWEEP(quota, EDQUOT, 0)
@@ -347,9 +347,15 @@ SWEEP(short_counts, 0, 0)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_space),    cmocka_unit_test(test_quota),          cmocka_unit_test(test_io),
-        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_too_many_files), cmocka_unit_test(test_permission),
-        cmocka_unit_test(test_read_only),   cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_short_counts),
+        cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_io),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_too_many_files),
+        cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_short_counts),
         cmocka_unit_test(test_interrupted_transfers),
     };
     return cmocka_run_group_tests_name("failing calls", tests, NULL, NULL);

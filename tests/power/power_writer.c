@@ -1,12 +1,11 @@
-/* A program over libholdfast for the tests that pull the plug: it commits and tells of each acknowledgement, or looks at
- * what is there.
+/* A program over libholdfast for the tests that pull the plug: it commits and tells of each acknowledgement, or looks
+ * at what is there.
  *
  *   power_writer write FOLDER [lying]   commits from WRITERS threads until it is ended; prints "WRITER NUMBER" for each
- *                                       acknowledgement. lying: fsync and its kin say OK and do nothing (the known-bad variant).
- *   power_writer verify FOLDER          opens, compares, checks, commits once more; prints "WRITER NUMBER", then "clean".
- *   power_writer serve FOLDER           does what lines on stdin say, and answers each with a line:
- *                                       put ID BYTES | get ID | check | open | close
- * A batch is two records with the same number; both or none must be there. */
+ *                                       acknowledgement. lying: fsync and its kin say OK and do nothing (the known-bad
+ * variant). power_writer verify FOLDER          opens, compares, checks, commits once more; prints "WRITER NUMBER",
+ * then "clean". power_writer serve FOLDER           does what lines on stdin say, and answers each with a line: put ID
+ * BYTES | get ID | check | open | close A batch is two records with the same number; both or none must be there. */
 #include "holdfast.h"
 #include "store/store.h"
 

@@ -129,9 +129,9 @@ static int commits_journal(const struct crash_pending *pending, const struct sim
     off_t safe_size = sim_image_inode(&pending->safe, sync->inode)->size;
     for (size_t i = 0; i < pending->count; i++) {
         const struct sim_op *op = pending->ops[i].op;
-        if (is_entry_op(op) ? op->target == sync->inode
-                            : op->inode == sync->inode &&
-                                  (op->kind == SIM_TRUNCATE || op->offset + (off_t)op->bytes > safe_size))
+        if (is_entry_op(op)
+                ? op->target == sync->inode
+                : op->inode == sync->inode && (op->kind == SIM_TRUNCATE || op->offset + (off_t)op->bytes > safe_size))
             return 1;
     }
     return 0;

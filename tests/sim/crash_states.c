@@ -43,8 +43,8 @@ static int run_record(struct run *run);
 /* ---- one state --------------------------------------------------------------------------------------------------- */
 
 static const char *op_words(enum sim_op_kind kind) {
-    static const char *const words[] = {"write", "truncate", "create", "remove", "rename", "exchange",
-                                        "fsync", "fdatasync", "syncfs", "ack"};
+    static const char *const words[] = {"write",    "truncate", "create",    "remove", "rename",
+                                        "exchange", "fsync",    "fdatasync", "syncfs", "ack"};
     return words[kind];
 }
 
@@ -56,9 +56,9 @@ static void describe_lost(const struct crash_pending *pending, char lost[CRASH_T
         enum crash_how how = pending->ops[i].choice.how;
         const char *name = op->path ? op->path : "";
         if (how != CRASH_WHOLE)
-            used += (size_t)snprintf(lost + used, CRASH_TEXT - used, "%s %s %.20s @%lld%s", used ? "," : "",
-                                     op_words(op->kind), name, (long long)op->offset,
-                                     how == CRASH_NOT ? "" : " (torn)");
+            used +=
+                (size_t)snprintf(lost + used, CRASH_TEXT - used, "%s %s %.20s @%lld%s", used ? "," : "",
+                                 op_words(op->kind), name, (long long)op->offset, how == CRASH_NOT ? "" : " (torn)");
     }
 }
 
@@ -96,8 +96,13 @@ static void run_deeper(struct run *run, struct sim_record *record, int64_t found
     options.torn_most = 2;
     options.deeper_one_in = run->options->deeper_one_in / 4 + 1;
     options.seed = run->random;
-    struct run deeper = {.options = &options, .record = record, .known = run->known, .result = run->result,
-                         .verify = run->verify, .arg = run->arg, .level = run->level + 1};
+    struct run deeper = {.options = &options,
+                         .record = record,
+                         .known = run->known,
+                         .result = run->result,
+                         .verify = run->verify,
+                         .arg = run->arg,
+                         .level = run->level + 1};
     record->start_ack = found;
     uint64_t before = run->result->total;
     run_record(&deeper);
@@ -332,8 +337,12 @@ int crash_run(const struct sim_record *record, const struct crash_options *optio
               struct crash_result *result) {
     struct crash_table known;
     crash_table_init(&known);
-    struct run run = {.options = options, .record = record, .known = options->known ? options->known : &known,
-                      .result = result, .verify = verify, .arg = arg};
+    struct run run = {.options = options,
+                      .record = record,
+                      .known = options->known ? options->known : &known,
+                      .result = result,
+                      .verify = verify,
+                      .arg = arg};
     int code = run_record(&run);
     crash_table_fini(&known);
     return code;

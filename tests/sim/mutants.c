@@ -46,7 +46,10 @@ static const char *waiting_words(const struct sim_record *record, size_t at) {
     }
     if (is_folder)
         return count ? "new names" : "nothing new";
-    return !count ? "nothing new" : !at_front ? "behind the front" : small && count == 1 ? "front only" : "from the front";
+    return !count                ? "nothing new"
+           : !at_front           ? "behind the front"
+           : small && count == 1 ? "front only"
+                                 : "from the front";
 }
 
 static void label_of(const struct sim_record *record, size_t at, char label[LABEL_BYTES]) {

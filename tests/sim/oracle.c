@@ -197,8 +197,9 @@ static int compare_history(struct compare *compare, uint32_t newest, uint32_t ke
     int code = hf_store_history(compare->store, row->kind, row->id, 0, visit_version, compare, &error);
     if (code != 0)
         return compare->text[0] ? -1 : wrong(compare, "history: %s", error.message);
-    return compare->at == versions ? 0 : wrong(compare, "%s/%s: %u versions, not %u", row->kind, row->id, compare->at,
-                                               versions);
+    return compare->at == versions
+               ? 0
+               : wrong(compare, "%s/%s: %u versions, not %u", row->kind, row->id, compare->at, versions);
 }
 
 static int compare_histories(struct compare *compare, const struct oracle_keep *keep) {

@@ -1,5 +1,6 @@
-/* What a store must hold: every change that was committed, with its revision. A store that comes back from a crash is compared with the
- * oracle at the revision it says it is at: exactly the batches up to there, each whole, and nothing else. */
+/* What a store must hold: every change that was committed, with its revision. A store that comes back from a crash is
+ * compared with the oracle at the revision it says it is at: exactly the batches up to there, each whole, and nothing
+ * else. */
 #ifndef HF_SIM_ORACLE_H
 #define HF_SIM_ORACLE_H
 
@@ -40,7 +41,8 @@ void oracle_add(struct oracle *oracle, uint64_t revision, enum hf_what what, con
                 const char *json, size_t json_bytes);
 void oracle_seal(struct oracle *oracle); /* after the last add, before the first compare */
 
-/* The verifier's own commits go to this record, which the oracle knows of: {"base": the revision they began at, "count": n}. */
+/* The verifier's own commits go to this record, which the oracle knows of: {"base": the revision they began at,
+ * "count": n}. */
 #define ORACLE_AFTER_KIND "after"
 #define ORACLE_AFTER_ID   "crash"
 int oracle_commit_after(struct hf_store *store, uint64_t revision, char text[ORACLE_TEXT]);

@@ -200,8 +200,7 @@ static int is_page_noticed(const struct sim_disk *disk, const struct sim_map *ma
     int is_whole = (map->offset + (off_t)at) % SIM_PAGE == 0 && map->bytes - at >= SIM_PAGE &&
                    inode->size - map->offset - (off_t)at >= SIM_PAGE;
     int is_hole = page >= inode->page_count || !inode->pages[page];
-    return is_whole &&
-           memcmp(is_hole ? zeros : inode->pages[page]->bytes, map->memory + at, SIM_PAGE) == 0;
+    return is_whole && memcmp(is_hole ? zeros : inode->pages[page]->bytes, map->memory + at, SIM_PAGE) == 0;
 }
 
 static void notice_map(struct sim_disk *disk, struct sim_map *map) {

@@ -8,11 +8,11 @@
  *   … work; after each acknowledgement: sim_mark_ack(disk, revision) …
  *   struct sim_record *record = sim_disk_take_record(disk);
  *
- * Paths are absolute or relative to a folder's fd. "/data" is there at first; "/proc" holds what the owner's lock reads. There are no
- * symbolic links, owners or permissions. Mapped files (SQLite's -shm) are plain memory shared by all who map them; what is
- * written there is noticed before the next recorded operation.
- * Processes are not simulated: spawn and its kin give -ENOSYS. A test that needs them copies *sim_process_os(process)->ops
- * into a table of its own, puts other functions there, and keeps the context.
+ * Paths are absolute or relative to a folder's fd. "/data" is there at first; "/proc" holds what the owner's lock
+ * reads. There are no symbolic links, owners or permissions. Mapped files (SQLite's -shm) are plain memory shared by
+ * all who map them; what is written there is noticed before the next recorded operation. Processes are not simulated:
+ * spawn and its kin give -ENOSYS. A test that needs them copies *sim_process_os(process)->ops into a table of its own,
+ * puts other functions there, and keeps the context.
  *
  * Every function of the table takes the disk's mutex, so threads may share a disk. */
 #ifndef HF_SIM_SIM_DISK_H
@@ -26,12 +26,12 @@ enum sim_op_kind {
     SIM_TRUNCATE,  /* inode, offset = the new size */
     SIM_SET_ENTRY, /* inode = the folder, name, target: created (new_mode not 0), linked or made a folder */
     SIM_REMOVE_ENTRY,
-    SIM_RENAME,    /* inode/name to to_folder/to_name; `replaced` is what was there, or 0 */
+    SIM_RENAME, /* inode/name to to_folder/to_name; `replaced` is what was there, or 0 */
     SIM_EXCHANGE,
     SIM_FSYNC,
     SIM_FDATASYNC,
     SIM_SYNCFS,
-    SIM_ACK,       /* the program told someone that everything up to `ack` is safe */
+    SIM_ACK, /* the program told someone that everything up to `ack` is safe */
 };
 
 struct sim_op {
@@ -61,12 +61,12 @@ struct sim_process;
 
 struct sim_disk *sim_disk_new(uint64_t seed);
 struct sim_disk *sim_disk_from(const struct sim_image *image, uint64_t seed); /* copies; its clock is an hour later */
-void sim_disk_free(struct sim_disk **disk); /* its processes first */
+void sim_disk_free(struct sim_disk **disk);                                   /* its processes first */
 
 struct sim_process *sim_process_new(struct sim_disk *disk);
 const struct os *sim_process_os(struct sim_process *process);
-/* As kill -9: its locks and files are gone, every later call of it fails with EIO and has no effect. The disk goes on: what
- * it wrote is there, and what it did not sync can still be lost. */
+/* As kill -9: its locks and files are gone, every later call of it fails with EIO and has no effect. The disk goes on:
+ * what it wrote is there, and what it did not sync can still be lost. */
 void sim_process_kill(struct sim_process *process);
 void sim_process_free(struct sim_process **process);
 unsigned sim_process_open_files(struct sim_process *process);
@@ -75,10 +75,10 @@ void sim_process_set_lying(struct sim_process *process, int lying);
 
 void sim_disk_record(struct sim_disk *disk); /* what is there now is taken as durable */
 struct sim_record *sim_disk_take_record(struct sim_disk *disk);
-void sim_mark_ack(struct sim_disk *disk, int64_t ack);          /* never goes down */
-void sim_mark_phase(struct sim_disk *disk, const char *phase); /* a literal */
+void sim_mark_ack(struct sim_disk *disk, int64_t ack);                   /* never goes down */
+void sim_mark_phase(struct sim_disk *disk, const char *phase);           /* a literal */
 void sim_disk_image(struct sim_disk *disk, struct sim_image *ret_image); /* as it runs: everything written is in it */
-void sim_disk_advance_ms(struct sim_disk *disk, int64_t ms);    /* all clocks */
+void sim_disk_advance_ms(struct sim_disk *disk, int64_t ms);             /* all clocks */
 /* At most this many bytes in files; more gives -ENOSPC. 0: no limit. */
 void sim_disk_set_room(struct sim_disk *disk, int64_t bytes);
 /* 1: what would change it gives -EROFS. */

@@ -1,6 +1,6 @@
-/* What is on a simulated disk at one moment: files and folders as inodes, cheap to copy (pages and inodes are shared until
- * one side changes them), with a hash of everything that can be reached from the root. Not thread-safe; copies may live
- * in other threads. Memory that is used up aborts: this is for tests only. */
+/* What is on a simulated disk at one moment: files and folders as inodes, cheap to copy (pages and inodes are shared
+ * until one side changes them), with a hash of everything that can be reached from the root. Not thread-safe; copies
+ * may live in other threads. Memory that is used up aborts: this is for tests only. */
 #ifndef HF_SIM_SIM_IMAGE_H
 #define HF_SIM_SIM_IMAGE_H
 

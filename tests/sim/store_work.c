@@ -114,7 +114,8 @@ static void pump(struct store_work *work, const char *phase) {
         continue;
 }
 
-/* What waits is committed; the pump then finds nothing and does the idle work, so only once where that is not wanted. */
+/* What waits is committed; the pump then finds nothing and does the idle work, so only once where that is not wanted.
+ */
 static void commit(struct store_work *work, size_t changes, int deletes, size_t bytes) {
     sim_mark_phase(work->disk, "commit");
     queue(work, changes, deletes, bytes);
@@ -179,7 +180,7 @@ static void queue_group(struct store_work *work, unsigned batches) {
 static void work_groups(struct store_work *work) {
     begin_anew(work);
     for (int i = 0; i < 6; i++) {
-        sim_mark_phase(work->disk, "group commit");
+        sim_mark_phase(work->disk, "commit");
         queue_group(work, 2 + (unsigned)below(work, 7));
         store_pump(work->store);
     }
@@ -222,14 +223,16 @@ static void make_wal_long(struct store_work *work) {
     }
 }
 
+/* A small commit stands at the front of the WAL, and the first one that is written over it is big. */
 static void work_rests(struct store_work *work) {
-    commit(work, 3, 0, 100);
+    begin_anew(work);
+    commit(work, 1, 0, 100);
     make_wal_long(work);
     sim_disk_record(work->disk);
     sim_mark_ack(work->disk, (int64_t)hf_store_revision(work->store));
     rest(work);
     for (int i = 0; i < 4; i++)
-        commit(work, 1 + below(work, 3), i == 2, 100 + below(work, 3000));
+        commit(work, 1 + below(work, 3), i == 2, i == 0 ? 60000 : 100 + below(work, 3000));
     close_store(work);
 }
 
@@ -273,7 +276,7 @@ static void work_mixed(struct store_work *work) {
             open_store(work);
             break;
         case 3:
-            sim_mark_phase(work->disk, "group commit");
+            sim_mark_phase(work->disk, "commit");
             queue_group(work, 1 + (unsigned)below(work, 5));
             store_pump(work->store);
             break;
@@ -335,7 +338,8 @@ static int check(struct hf_store *store, char text[CRASH_TEXT]) {
     return code != 0 || result.findings ? -1 : 0;
 }
 
-static int open_again(struct store_work *work, const struct os *os, struct hf_store **ret_store, char text[CRASH_TEXT]) {
+static int open_again(struct store_work *work, const struct os *os, struct hf_store **ret_store,
+                      char text[CRASH_TEXT]) {
     struct store_setup setup = {.os = os, .without_thread = 1};
     struct hf_error error = {0};
     int code = store_open(STORE_WORK_URL, NULL, &setup, ret_store, &error);

@@ -1,5 +1,5 @@
-/* A program over the store on a simulated disk: commits from a seed, notes what was acknowledged, and is brought up again
- * from crash states. */
+/* A program over the store on a simulated disk: commits from a seed, notes what was acknowledged, and is brought up
+ * again from crash states. */
 #ifndef HF_SIM_STORE_WORK_H
 #define HF_SIM_STORE_WORK_H
 
@@ -17,7 +17,7 @@ struct store_work {
     uint64_t random;
     uint64_t counter; /* makes every document another one */
     uint64_t verified;
-    int lying; /* syncs are no-ops: sim_process_set_lying */
+    int lying;                            /* syncs are no-ops: sim_process_set_lying */
     unsigned check_one_in, reopen_one_in; /* of the states that are verified */
 };
 

@@ -1,5 +1,5 @@
-/* A world for the supervisor with a clock, chance, children and a store of its own, all in one thread: the whole life of
- * sources runs in virtual time, from a seed. Children outlive the daemon, as real ones do.
+/* A world for the supervisor with a clock, chance, children and a store of its own, all in one thread: the whole life
+ * of sources runs in virtual time, from a seed. Children outlive the daemon, as real ones do.
  *
  * What must hold is checked at every effect and counted in `violations`:
  *   - a child is made only when its nonce is in the store, and none of that source lives;
@@ -56,10 +56,10 @@ struct sim_world {
     struct run_timer timers[SIM_TIMERS];
     struct sim_commit commits[SIM_COMMITS];
     int commit_count;
-    int is_crashing;   /* the daemon dies: its children do not */
-    int is_refusing;   /* the store takes nothing from the supervisor */
-    int is_lying;      /* the known-bad variant: acknowledges what it does not keep */
-    int faults;        /* children die, spawns fail, now and then */
+    int is_crashing; /* the daemon dies: its children do not */
+    int is_refusing; /* the store takes nothing from the supervisor */
+    int is_lying;    /* the known-bad variant: acknowledges what it does not keep */
+    int faults;      /* children die, spawns fail, now and then */
     int violations;
     char violation[200];
     int spawns, runs, reports;
@@ -163,8 +163,12 @@ static inline int sim_spawn(struct run_world *world, const struct run_spawn *spa
         struct run_child *child = &sim->children[i];
         if (child->is_used)
             continue;
-        *child = (struct run_child){.is_used = 1, .is_alive = 1, .is_ours = 1, .pid = ++sim->last_pid,
-                                    .is_worker = spawn->code != NULL, .spawn = *spawn};
+        *child = (struct run_child){.is_used = 1,
+                                    .is_alive = 1,
+                                    .is_ours = 1,
+                                    .pid = ++sim->last_pid,
+                                    .is_worker = spawn->code != NULL,
+                                    .spawn = *spawn};
         child->ignores_term = sim_random(sim, 4) == 0;
         snprintf(child->name, sizeof child->name, "%s", name);
         snprintf(child->nonce, sizeof child->nonce, "%s", spawn->nonce);
@@ -243,17 +247,32 @@ static inline void sim_log(struct run_world *world, const char *line) {
 }
 
 static const struct run_world_ops SIM_OPS = {
-    .now_ms = sim_now,           .wall_ms = sim_wall,         .random = sim_fill,       .timer_new = sim_timer_new,
-    .timer_set = sim_timer_set,  .timer_clear = sim_timer_clear, .timer_free = sim_timer_free, .commit = sim_commit,
-    .spawn = sim_spawn,          .send = sim_send,            .terminate = sim_terminate, .kill_tree = sim_kill_tree,
-    .take_printed = sim_take_printed, .child_free = sim_child_free, .end_left = sim_end_left, .log = sim_log,
+    .now_ms = sim_now,
+    .wall_ms = sim_wall,
+    .random = sim_fill,
+    .timer_new = sim_timer_new,
+    .timer_set = sim_timer_set,
+    .timer_clear = sim_timer_clear,
+    .timer_free = sim_timer_free,
+    .commit = sim_commit,
+    .spawn = sim_spawn,
+    .send = sim_send,
+    .terminate = sim_terminate,
+    .kill_tree = sim_kill_tree,
+    .take_printed = sim_take_printed,
+    .child_free = sim_child_free,
+    .end_left = sim_end_left,
+    .log = sim_log,
 };
 
 /* ---- what happens ----------------------------------------------------------------------------------------------- */
 
 static inline void sim_init(struct sim_world *sim, struct hf_store *store, uint64_t seed) {
-    *sim = (struct sim_world){.world = {&SIM_OPS}, .store = store, .chance = seed * 2654435761u + 88172645463325252u,
-                              .now_ms = 1000, .wall_ms = 1700000000000};
+    *sim = (struct sim_world){.world = {&SIM_OPS},
+                              .store = store,
+                              .chance = seed * 2654435761u + 88172645463325252u,
+                              .now_ms = 1000,
+                              .wall_ms = 1700000000000};
     for (int i = 0; i < 10; i++)
         sim_random(sim, 2);
 }
@@ -325,12 +344,15 @@ static inline void sim_reply(struct sim_world *sim, struct run_child *child) {
     const char *format = REPLIES[sim_random(sim, sim->faults ? 4 : 2)];
     (void)format;
     if (format == REPLIES[0])
-        snprintf(line, sizeof line, "{\"run\":%lld,\"outcome\":\"ok\",\"type\":\"dict\",\"data\":{\"v\":%lld}}", run, run);
+        snprintf(line, sizeof line, "{\"run\":%lld,\"outcome\":\"ok\",\"type\":\"dict\",\"data\":{\"v\":%lld}}", run,
+                 run);
     else if (format == REPLIES[3])
         snprintf(line, sizeof line, "what is this %lld", run);
     else
-        snprintf(line, sizeof line, format == REPLIES[1] ? "{\"run\":%lld,\"outcome\":\"none\"}"
-                                                         : "{\"run\":%lld,\"outcome\":\"error\",\"error\":\"E: no\"}", run);
+        snprintf(line, sizeof line,
+                 format == REPLIES[1] ? "{\"run\":%lld,\"outcome\":\"none\"}"
+                                      : "{\"run\":%lld,\"outcome\":\"error\",\"error\":\"E: no\"}",
+                 run);
     child->spawn.replied(child->spawn.arg, line, strlen(line));
 }
 

@@ -40,7 +40,8 @@ static inline void stage_look(void *arg) {
         loop_timer_set(stage->timer, STAGE_LOOK_MS);
 }
 
-static inline int stage_until(struct stage *stage, int (*is_so)(struct stage *stage, const void *arg), const void *arg) {
+static inline int stage_until(struct stage *stage, int (*is_so)(struct stage *stage, const void *arg),
+                              const void *arg) {
     stage->is_so = is_so;
     stage->arg = arg;
     stage->until_ms = os_monotonic_ms(os_real()) + STAGE_PATIENCE_MS;

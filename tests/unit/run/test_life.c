@@ -358,16 +358,11 @@ int main(int argc, char **argv) {
     if (argc > 2)
         first_seed = atoi(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_of_a_start),
-        cmocka_unit_test(test_no_storm_after_sleep),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_stop_on_a_full_disk),
-        cmocka_unit_test(test_failed_store),
-        cmocka_unit_test(test_daemon_stop_keeps_what_is_wanted),
-        cmocka_unit_test(test_backoff_doubles),
-        cmocka_unit_test(test_lying_store_is_noticed),
-        cmocka_unit_test(test_random_lives),
-        cmocka_unit_test(test_random_lives_with_kills),
+        cmocka_unit_test(test_order_of_a_start), cmocka_unit_test(test_no_storm_after_sleep),
+        cmocka_unit_test(test_full_disk),        cmocka_unit_test(test_stop_on_a_full_disk),
+        cmocka_unit_test(test_failed_store),     cmocka_unit_test(test_daemon_stop_keeps_what_is_wanted),
+        cmocka_unit_test(test_backoff_doubles),  cmocka_unit_test(test_lying_store_is_noticed),
+        cmocka_unit_test(test_random_lives),     cmocka_unit_test(test_random_lives_with_kills),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,9 +156,12 @@ static void test_replies(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_short_output_is_whole), cmocka_unit_test(test_long_output_keeps_its_end),
-        cmocka_unit_test(test_all_splits_agree),      cmocka_unit_test(test_no_room_at_all),
-        cmocka_unit_test(test_data_of_commands),      cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_short_output_is_whole),
+        cmocka_unit_test(test_long_output_keeps_its_end),
+        cmocka_unit_test(test_all_splits_agree),
+        cmocka_unit_test(test_no_room_at_all),
+        cmocka_unit_test(test_data_of_commands),
+        cmocka_unit_test(test_hash),
         cmocka_unit_test(test_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

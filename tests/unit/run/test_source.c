@@ -1,4 +1,5 @@
-/* The verbs on sources, without a supervisor: what is accepted, what is refused and how that is said, what is stored. */
+/* The verbs on sources, without a supervisor: what is accepted, what is refused and how that is said, what is stored.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,13 +80,14 @@ static void assert_has(const char *part) {
         fail_msg("'%s' is not in: %s", part, buf_text(&last));
 }
 
-#define GOOD_CODE "def fetch_data():\\n    return 1\\n"
-#define PYTHON(more) "{'name':'p','kind':'python','code':'" GOOD_CODE "'" more "}"
+#define GOOD_CODE     "def fetch_data():\\n    return 1\\n"
+#define PYTHON(more)  "{'name':'p','kind':'python','code':'" GOOD_CODE "'" more "}"
 #define COMMAND(more) "{'name':'c','kind':'command','argv':['true']" more "}"
 
 static void test_add_and_show(void **state) {
     struct hf_store *store = *state;
-    assert_int_equal(act(store, ADD, NULL, PYTHON(",'interval':'1.5s','tags':['a','b'],'env':{'A':'1'},'start':true")), 0);
+    assert_int_equal(act(store, ADD, NULL, PYTHON(",'interval':'1.5s','tags':['a','b'],'env':{'A':'1'},'start':true")),
+                     0);
     assert_has("\"interval_ms\":1500");
     assert_has("\"wanted\":\"running\"");
     assert_has("\"status\":\"stopped\"");
@@ -186,8 +188,9 @@ static void test_bad_code(void **state) {
 static void test_code_is_not_run(void **state) {
     const char *path = "/tmp/holdfast-test-code-was-run";
     remove(path);
-    assert_int_equal(act(*state, ADD, NULL, "{'name':'p','kind':'python','code':'open(\\'/tmp/holdfast-test-code-was-run\\', "
-                                            "\\'w\\')\\ndef fetch_data():\\n    pass\\n'}"),
+    assert_int_equal(act(*state, ADD, NULL,
+                         "{'name':'p','kind':'python','code':'open(\\'/tmp/holdfast-test-code-was-run\\', "
+                         "\\'w\\')\\ndef fetch_data():\\n    pass\\n'}"),
                      0);
     assert_null(fopen(path, "r"));
 }
@@ -294,9 +297,9 @@ static int free_last(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
     const struct CMUnitTest tests[] = {
-        TEST(test_add_and_show), TEST(test_bad_bodies),   TEST(test_bad_code),
-        TEST(test_code_is_not_run), TEST(test_versions),  TEST(test_versions_outlive_removal),
-        TEST(test_wants),        TEST(test_lists),        TEST(test_damaged_document),
+        TEST(test_add_and_show),    TEST(test_bad_bodies), TEST(test_bad_code),
+        TEST(test_code_is_not_run), TEST(test_versions),   TEST(test_versions_outlive_removal),
+        TEST(test_wants),           TEST(test_lists),      TEST(test_damaged_document),
     };
     return cmocka_run_group_tests(tests, NULL, free_last);
 }

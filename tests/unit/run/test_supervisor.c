@@ -38,7 +38,8 @@ static int processes_of(const char *nonce) {
 
 static void test_python_ticks(void **state) {
     struct stage *stage = *state;
-    stage_python(stage, "p", "n = 0\ndef fetch_data():\n    global n\n    n += 1\n    print('hello', n)\n    return {'n': n}\n",
+    stage_python(stage, "p",
+                 "n = 0\ndef fetch_data():\n    global n\n    n += 1\n    print('hello', n)\n    return {'n': n}\n",
                  ",\"interval_ms\":20,\"start\":true");
     stage_wait(stage, "p", "running", .runs = 3);
     assert_true(stage_number(stage, "p", "pid") > 0);
@@ -51,10 +52,12 @@ static void test_python_ticks(void **state) {
 
 static void test_command_kinds_of_data(void **state) {
     struct stage *stage = *state;
-    stage_source(stage, "{'name':'j','kind':'command','argv':['printf','{\\\"a\\\": 1}\\\\n'],'interval_ms':50,'start':true}");
+    stage_source(stage,
+                 "{'name':'j','kind':'command','argv':['printf','{\\\"a\\\": 1}\\\\n'],'interval_ms':50,'start':true}");
     stage_source(stage, "{'name':'l','kind':'command','argv':['printf','1\\\\n2\\\\n'],'interval_ms':50,'start':true}");
     stage_source(stage, "{'name':'t','kind':'command','argv':['echo','it is'],'interval_ms':50,'start':true}");
-    stage_source(stage, "{'name':'b','kind':'command','argv':['printf','\\\\377\\\\376'],'interval_ms':50,'start':true}");
+    stage_source(stage,
+                 "{'name':'b','kind':'command','argv':['printf','\\\\377\\\\376'],'interval_ms':50,'start':true}");
     stage_source(stage, "{'name':'e','kind':'command','argv':['true'],'interval_ms':50,'start':true}");
     stage_wait(stage, "j", "running", .runs = 2);
     stage_wait(stage, "l", "running", .runs = 2);
@@ -72,7 +75,8 @@ static void test_command_kinds_of_data(void **state) {
 
 static void test_command_fails(void **state) {
     struct stage *stage = *state;
-    stage_source(stage, "{'name':'f','kind':'command','argv':['sh','-c','echo bad >&2; exit 7'],'interval_ms':20,'start':true}");
+    stage_source(
+        stage, "{'name':'f','kind':'command','argv':['sh','-c','echo bad >&2; exit 7'],'interval_ms':20,'start':true}");
     stage_wait(stage, "f", "running", .runs = 2, .errors = 2);
     assert_true(stage_has_text(stage, "f", "last_error", "exit code 7: bad"));
     assert_has(stage_newest(stage, "source_run", "f"), "\"exit_code\":7");
@@ -110,10 +114,12 @@ static void test_worker_dies_and_comes_back(void **state) {
 
 static void test_timeout(void **state) {
     struct stage *stage = *state;
-    stage_python(stage, "h", "import time, signal\ndef fetch_data():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-                             "    time.sleep(1000)\n",
+    stage_python(stage, "h",
+                 "import time, signal\ndef fetch_data():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                 "    time.sleep(1000)\n",
                  ",\"interval_ms\":20,\"timeout_ms\":200,\"backoff_min_ms\":10,\"start\":true");
-    stage_source(stage, "{'name':'hc','kind':'command','argv':['sleep','1000'],'interval_ms':20,'timeout_ms':100,'start':true}");
+    stage_source(
+        stage, "{'name':'hc','kind':'command','argv':['sleep','1000'],'interval_ms':20,'timeout_ms':100,'start':true}");
     stage_wait(stage, "h", NULL, .runs = 2, .errors = 2);
     assert_has(stage_newest(stage, "source_run", "h"), "\"outcome\":\"timeout\"");
     stage_wait(stage, "hc", "running", .runs = 2, .errors = 2);
@@ -123,8 +129,9 @@ static void test_timeout(void **state) {
 static void test_ignores_sigterm(void **state) {
     struct stage *stage = *state;
     char nonce[33];
-    stage_source(stage, "{'name':'i','kind':'command','argv':['sh','-c','trap \\\"\\\" TERM; while :; do sleep 0.05; done'],"
-                        "'stop_timeout_ms':100,'start':true}");
+    stage_source(stage,
+                 "{'name':'i','kind':'command','argv':['sh','-c','trap \\\"\\\" TERM; while :; do sleep 0.05; done'],"
+                 "'stop_timeout_ms':100,'start':true}");
     stage_wait(stage, "i", "running", .runs = 0);
     nonce_of(stage, "i", nonce);
     assert_true(processes_of(nonce) >= 1);
@@ -138,10 +145,11 @@ static void test_ignores_sigterm(void **state) {
 static void test_double_fork(void **state) {
     struct stage *stage = *state;
     char nonce[33];
-    stage_python(stage, "g",
-                 "import os, time\ndef fetch_data():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
-                 "            time.sleep(1000)\n        os._exit(0)\n    return 1\n",
-                 ",\"interval_ms\":20,\"start\":true");
+    stage_python(
+        stage, "g",
+        "import os, time\ndef fetch_data():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
+        "            time.sleep(1000)\n        os._exit(0)\n    return 1\n",
+        ",\"interval_ms\":20,\"start\":true");
     stage_source(stage, "{'name':'gc','kind':'command','argv':['sh','-c','setsid sleep 1000 >/dev/null 2>&1 & echo 1'],"
                         "'interval_ms':3600000,'start':true}");
     stage_wait(stage, "gc", "running", .runs = 0);
@@ -172,15 +180,17 @@ static void test_flood(void **state) {
     stage_wait(stage, "warm", "running", .runs = 1);
     int64_t before = peak_kib();
     stage_python(stage, "fl",
-                 "import os\ndef fetch_data():\n    block = b'x' * (1 << 20)\n    for i in range(1024):\n        os.write(1, block)\n"
+                 "import os\ndef fetch_data():\n    block = b'x' * (1 << 20)\n    for i in range(1024):\n        "
+                 "os.write(1, block)\n"
                  "    os.write(2, b'\\xff half a line')\n    return 1\n",
                  ",\"interval_ms\":3600000,\"start\":true");
     stage_wait(stage, "fl", "running", .runs = 1);
     assert_true(stage_number(stage, "fl", "dropped_bytes") > 1000 * 1024 * 1024);
     assert_has(stage_newest(stage, "source_run", "fl"), "bytes dropped]");
     assert_has(stage_newest(stage, "source_run", "fl"), "half a line");
-    stage_source(stage, "{'name':'fc','kind':'command','argv':['head','-c','1073741824','/dev/zero'],'data_bytes':100000,"
-                        "'interval_ms':3600000,'start':true}");
+    stage_source(stage,
+                 "{'name':'fc','kind':'command','argv':['head','-c','1073741824','/dev/zero'],'data_bytes':100000,"
+                 "'interval_ms':3600000,'start':true}");
     stage_wait(stage, "fc", "running", .runs = 1, .errors = 1);
     assert_true(stage_has_text(stage, "fc", "last_error", "TooLarge"));
     assert_true(peak_kib() - before < FLOOD_ROOM_KIB);
@@ -255,12 +265,20 @@ static void test_left_child(void **state) {
     char variable[64];
     snprintf(variable, sizeof variable, "HOLDFAST_NONCE=%s", nonce);
     const char *argv[] = {"/bin/sleep", "1000", NULL}, *env[] = {variable, NULL};
-    struct os_spawn spawn = {.argv = argv, .environment = env, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
-                             .extra_fd = -1, .max_open_files = UINT64_MAX, .max_core_bytes = UINT64_MAX, .umask = -1};
+    struct os_spawn spawn = {.argv = argv,
+                             .environment = env,
+                             .stdin_fd = -1,
+                             .stdout_fd = -1,
+                             .stderr_fd = -1,
+                             .extra_fd = -1,
+                             .max_open_files = UINT64_MAX,
+                             .max_core_bytes = UINT64_MAX,
+                             .umask = -1};
     assert_int_equal(os_spawn(os_real(), &spawn, &left), 0);
     while (processes_of(nonce) == 0) /* within exec it has no environment for a moment */
         os_sleep_ms(os_real(), 1);
-    assert_int_equal(hf_store_put(stage->store, "source_state", "k", record->json, record->json_bytes, NULL, &error), 0);
+    assert_int_equal(hf_store_put(stage->store, "source_state", "k", record->json, record->json_bytes, NULL, &error),
+                     0);
     hf_record_free(&record);
     stage_supervise(stage);
     assert_has(buf_text(&stage->report), "\"restored\":[\"k\"]");

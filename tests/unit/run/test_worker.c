@@ -1,4 +1,5 @@
-/* The worker with a real python3: what fetch_data returns, raises, prints and breaks. One source per line of the table. */
+/* The worker with a real python3: what fetch_data returns, raises, prints and breaks. One source per line of the table.
+ */
 #include "unit/run/stage.h"
 
 #include <poll.h>
@@ -49,21 +50,24 @@ static const struct answer ANSWERS[] = {
     {"raise KeyboardInterrupt", "error", "KeyboardInterrupt (line 2)"},
     {"raise BaseException('b')", "error", "BaseException: b (line 2)"},
     {"import no_such_module", "error", "ModuleNotFoundError: No module named 'no_such_module' (line 2)"},
-    {"class E(Exception):\n        def __str__(self): raise ValueError\n    raise E", "error", "E: its text cannot be had"},
+    {"class E(Exception):\n        def __str__(self): raise ValueError\n    raise E", "error",
+     "E: its text cannot be had"},
     {"def f(): return f()\n    return f()", "error", "RecursionError"},
     {"import os; os._exit(5)", "error", "exit code 5"},
     {"import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "error", "by signal 9"},
     {"import os; os.closerange(3, 64)", "error", "the worker ended during the run"},
     {"import os; os.close(3)", "error", "OSError"},
     {"import os; os.write(4, b'nonsense\\n'); os.write(3, b'x')", "error", ""},
-    {"import os; pid = os.fork()\n    if pid == 0: return 'child'\n    os.waitpid(pid, 0); return 'parent'", "ok", "\"data\":\"parent\""},
+    {"import os; pid = os.fork()\n    if pid == 0: return 'child'\n    os.waitpid(pid, 0); return 'parent'", "ok",
+     "\"data\":\"parent\""},
     {"print('out'); import sys; print('err', file=sys.stderr); return 1", "ok", "\"data\":1"},
     {"import sys; sys.stdout = None; return 1", "ok", "\"data\":1"},
     {"import sys; sys.stdout.close(); return 1", "ok", "\"data\":1"},
     {"return input()", "error", "EOFError"},
     {"import os; return os.environ['HOLDFAST_SOURCE'][:1]", "ok", "\"data\":\"w\""},
     {"import os; return os.environ.get('HOLDFAST_TEST_SECRET', 'none')", "ok", "\"data\":\"none\""},
-    {"import dataclasses\n    @dataclasses.dataclass\n    class P: x: int\n    return P(1)", "error", "the type holdfast_source.P"},
+    {"import dataclasses\n    @dataclasses.dataclass\n    class P: x: int\n    return P(1)", "error",
+     "the type holdfast_source.P"},
     {"import enum\n    class C(enum.IntEnum): A = 3\n    return [C.A]", "ok", "\"data\":[3]"},
 };
 enum { ANSWER_COUNT = sizeof ANSWERS / sizeof ANSWERS[0] };
@@ -105,7 +109,8 @@ static void test_answers(void **state) {
 
 static void test_async(void **state) {
     struct stage *stage = *state;
-    stage_python(stage, "a", "import asyncio\nasync def fetch_data():\n    await asyncio.sleep(0)\n    return 'later'\n",
+    stage_python(stage, "a",
+                 "import asyncio\nasync def fetch_data():\n    await asyncio.sleep(0)\n    return 'later'\n",
                  ",\"interval_ms\":20,\"start\":true");
     stage_wait(stage, "a", "running", .runs = 2);
     assert_has(stage_newest(stage, "source_data", "a"), "\"data\":\"later\"");
@@ -164,8 +169,14 @@ static void test_orphan_ends(void **state) {
     assert_int_equal(pipe(input), 0);
     assert_int_equal(write(input[1], CODE, sizeof CODE - 1), sizeof CODE - 1);
     close(input[1]);
-    struct os_spawn spawn = {.argv = argv, .environment = env, .stdin_fd = input[0], .stdout_fd = -1, .stderr_fd = -1,
-                             .extra_fd = channel[1], .max_open_files = UINT64_MAX, .max_core_bytes = UINT64_MAX,
+    struct os_spawn spawn = {.argv = argv,
+                             .environment = env,
+                             .stdin_fd = input[0],
+                             .stdout_fd = -1,
+                             .stderr_fd = -1,
+                             .extra_fd = channel[1],
+                             .max_open_files = UINT64_MAX,
+                             .max_core_bytes = UINT64_MAX,
                              .umask = -1};
     struct os_child child;
     assert_int_equal(os_spawn(os_real(), &spawn, &child), 0);
