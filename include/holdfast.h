@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define HF_PUBLIC __attribute__((visibility("default")))
+#define HF_PUBLIC   __attribute__((visibility("default")))
 #define HF_MUST_USE __attribute__((warn_unused_result))
 #else
 #define HF_PUBLIC
@@ -91,8 +91,8 @@ struct hf_error {
     char origin[64]; /* file:line that found it, for bug reports */
 };
 
-/* The word, HTTP status, exit code, meaning of a code, and whether a later try may work. Thread-safe; an unknown code is
- * treated as HF_ERR_INTERNAL. */
+/* The word, HTTP status, exit code, meaning of a code, and whether a later try may work. Thread-safe; an unknown code
+ * is treated as HF_ERR_INTERNAL. */
 HF_PUBLIC const char *hf_code_word(int code);
 HF_PUBLIC const char *hf_code_text(int code);
 HF_PUBLIC int hf_code_http_status(int code);
@@ -103,10 +103,10 @@ HF_PUBLIC int hf_code_is_retryable(int code);
  * Store: JSON documents that survive
  *
  * A record is a JSON document under a key = (kind, id). Every commit takes the next revision of the store, and every
- * change in it is an event at that revision. The hash of a record is XXH3-128 (Yann Collet, xxHash 0.8) of the canonical
- * form of the document: keys sorted by their bytes, no white space, escapes decoded, numbers verbatim.
- * A kind is 1 to 64 bytes of [a-z0-9_], beginning with a letter. An id is 1 to 255 bytes of UTF-8 without control
- * characters and '/', and neither "." nor "..".
+ * change in it is an event at that revision. The hash of a record is XXH3-128 (Yann Collet, xxHash 0.8) of the
+ * canonical form of the document: keys sorted by their bytes, no white space, escapes decoded, numbers verbatim. A kind
+ * is 1 to 64 bytes of [a-z0-9_], beginning with a letter. An id is 1 to 255 bytes of UTF-8 without control characters
+ * (those that change the direction of writing are among them) and '/', and neither "." nor "..".
  * ---------------------------------------------------------------------------------------------------------------- */
 
 struct hf_store;
@@ -121,7 +121,8 @@ struct hf_record {
     uint8_t hash[HF_HASH_BYTES];
     int64_t created_ms;
     int64_t updated_ms;
-    const char *json; /* exactly the bytes that were put; NUL-terminated for convenience; NULL for a deletion in history */
+    const char
+        *json; /* exactly the bytes that were put; NUL-terminated for convenience; NULL for a deletion in history */
     size_t json_bytes;
     const char *who; /* who changed it last; may be "" */
 };
@@ -140,16 +141,17 @@ struct hf_event {
 
 struct hf_store_options {
     uint32_t struct_bytes;       /* sizeof(struct hf_store_options) */
-    uint32_t max_document_bytes; /* 0: 10 MiB */
-    uint32_t max_document_depth; /* 0: 128 */
+    uint32_t max_document_bytes; /* 0: 10 MiB; at most 900,000,000 */
+    uint32_t max_document_depth; /* 0: 128; at most 1,024 */
     uint32_t events_keep;        /* how many newest events are kept at least; 0: 100,000 */
     int read_only;               /* 1: nothing is written, and what would write fails with HF_ERR_READ_ONLY */
 };
 
-/* Opens the store named by url: "sqlite:FILE" or "memory:". FILE is created when it does not exist (not when read_only).
- * A sqlite store belongs to one process at a time; the second gets HF_ERR_LOCKED with the holder in the message.
- * Errors: LOCKED, NOT_OURS, SCHEMA_NEWER, CORRUPT, CANNOT_CREATE, PERMISSION, READ_ONLY, NO_SPACE, IO, NO_MEMORY, INVALID.
- * The handle may be used by many threads at once. Do not use it in a child after fork. options may be NULL. */
+/* Opens the store named by url: "sqlite:FILE" or "memory:". FILE is created when it does not exist (not when
+ * read_only). A sqlite store belongs to one process at a time; the second gets HF_ERR_LOCKED with the holder in the
+ * message. Errors: LOCKED, NOT_OURS, SCHEMA_NEWER, CORRUPT, CANNOT_CREATE, PERMISSION, READ_ONLY, NO_SPACE, IO,
+ * NO_MEMORY, INVALID. The handle may be used by many threads at once. Do not use it in a child after fork. options may
+ * be NULL. */
 HF_PUBLIC HF_MUST_USE int hf_store_open(const char *url, const struct hf_store_options *options,
                                         struct hf_store **ret_store, struct hf_error *error);
 
@@ -192,9 +194,9 @@ HF_PUBLIC HF_MUST_USE int hf_batch_delete(struct hf_batch *batch, const char *ki
                                           const struct hf_change_options *options, struct hf_error *error);
 
 struct hf_commit_result {
-    uint64_t revision; /* at which the batch's changes stand; that of the record for an unchanged put */
-    int changed;       /* 0: every put was what is stored already */
-    int created;       /* 1: the first change made a record that was not there */
+    uint64_t revision;           /* at which the batch's changes stand; that of the record for an unchanged put */
+    int changed;                 /* 0: every put was what is stored already */
+    int created;                 /* 1: the first change made a record that was not there */
     uint8_t hash[HF_HASH_BYTES]; /* of the first change */
 };
 
@@ -206,8 +208,8 @@ struct hf_commit_result {
 HF_PUBLIC HF_MUST_USE int hf_store_commit(struct hf_store *store, struct hf_batch **batch,
                                           struct hf_commit_result *ret_result, struct hf_error *error);
 
-/* As hf_store_commit, but returns at once; `done` is called exactly once, from the store's writer thread (or from inside
- * this call when the batch is refused at once), and must not block or call the store back. */
+/* As hf_store_commit, but returns at once; `done` is called exactly once, from the store's writer thread (or from
+ * inside this call when the batch is refused at once), and must not block or call the store back. */
 typedef void (*hf_commit_done)(void *arg, int code, const struct hf_commit_result *result,
                                const struct hf_error *error);
 HF_PUBLIC void hf_store_commit_async(struct hf_store *store, struct hf_batch **batch, hf_commit_done done, void *arg);
@@ -218,8 +220,8 @@ HF_PUBLIC HF_MUST_USE int hf_store_put(struct hf_store *store, const char *kind,
 HF_PUBLIC HF_MUST_USE int hf_store_delete(struct hf_store *store, const char *kind, const char *id,
                                           struct hf_commit_result *ret_result, struct hf_error *error);
 
-/* Reads one record; its bytes are compared with their checksum. Sees every commit that was acknowledged before the call.
- * Errors: NOT_FOUND, CORRUPT (this record only), BAD_ID, IO, NO_MEMORY. Thread-safe. */
+/* Reads one record; its bytes are compared with their checksum. Sees every commit that was acknowledged before the
+ * call. Errors: NOT_FOUND, CORRUPT (this record only), BAD_ID, IO, NO_MEMORY. Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_get(struct hf_store *store, const char *kind, const char *id,
                                        struct hf_record **ret_record, struct hf_error *error);
 HF_PUBLIC void hf_record_free(struct hf_record **record);
@@ -231,8 +233,8 @@ typedef int (*hf_record_visit)(void *arg, const struct hf_record *record, int co
 typedef int (*hf_event_visit)(void *arg, const struct hf_event *event);
 
 /* Walks the records of a kind in the byte order of their ids, from the first id greater than `after` (NULL: from the
- * beginning), at most `limit` of them (0: all). kind NULL: all kinds, in the order (kind, id); `after` must be NULL then.
- * One consistent snapshot. Thread-safe. */
+ * beginning), at most `limit` of them (0: all). kind NULL: all kinds, in the order (kind, id); `after` must be NULL
+ * then. One consistent snapshot. Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_scan(struct hf_store *store, const char *kind, const char *after, uint64_t limit,
                                         hf_record_visit visit, void *arg, struct hf_error *error);
 
@@ -240,13 +242,14 @@ HF_PUBLIC HF_MUST_USE int hf_store_scan(struct hf_store *store, const char *kind
 HF_PUBLIC HF_MUST_USE int hf_store_history(struct hf_store *store, const char *kind, const char *id, uint64_t limit,
                                            hf_record_visit visit, void *arg, struct hf_error *error);
 
-/* Walks the events of revisions greater than `since`, oldest first, at most `limit` (0: all).
- * Errors: COMPACTED when events that old are no longer kept: read a snapshot with hf_store_scan, and go on from its
- * revision. Thread-safe. */
+/* Walks the events of revisions greater than `since`, oldest first, at most `limit` (0: all). A limit may fall between
+ * the events of one revision: then go on from the revision before it. Errors: COMPACTED when events that old are no
+ * longer kept: read a snapshot with hf_store_scan, and go on from its revision. Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_events(struct hf_store *store, uint64_t since, uint64_t limit, hf_event_visit visit,
                                           void *arg, struct hf_error *error);
 
-/* The revision of the newest commit; 0 for a new store. Thread-safe. */
+/* The revision of the newest commit; 0 for a new store. Of a read-only store beside an owner: as it was opened.
+ * Thread-safe. */
 HF_PUBLIC uint64_t hf_store_revision(struct hf_store *store);
 
 /* Calls `changed` after each group of commits with the newest revision, from the writer thread; it must not block or

@@ -62,16 +62,23 @@ static void signalled(void *arg, int number) {
 }
 
 /* A store that failed in a commit trusts nothing any more: the next start reads only what is durable. */
+static void store_failed(void *arg, const struct hf_error *error) {
+    struct daemon *daemon = arg;
+    if (daemon->exit_code != 0)
+        return;
+    daemon->exit_code = HF_ERR_FAILED;
+    error_copy(&daemon->error, error);
+    stop(daemon);
+}
+
+/* The supervisor tells of its own commits; a commit that came by HTTP is noticed here. */
 static void look_at_health(void *arg) {
     struct daemon *daemon = arg;
     struct hf_error error = {0};
-    if (store_health(daemon->store, &error) == 0) {
+    if (store_health(daemon->store, &error) == 0)
         loop_timer_set(daemon->health_timer, HEALTH_CHECK_MS);
-        return;
-    }
-    daemon->exit_code = HF_ERR_FAILED;
-    error_copy(&daemon->error, &error);
-    stop(daemon);
+    else
+        store_failed(daemon, &error);
 }
 
 static void print_signin(struct daemon *daemon) {
@@ -139,7 +146,10 @@ static int start(struct daemon *daemon, struct hf_error *error) {
                                            .data_dir = daemon->invocation->globals.data_dir,
                                            .has_supervisor = 1,
                                            .started_ms = os_wall_ms(os_real())};
-    struct supervisor_options options = {.data_dir = daemon->invocation->globals.data_dir, .log = log_line};
+    struct supervisor_options options = {.data_dir = daemon->invocation->globals.data_dir,
+                                         .log = log_line,
+                                         .store_failed = store_failed,
+                                         .store_failed_arg = daemon};
     return supervisor_new(daemon->store, daemon->loop, &options, restored, daemon, &daemon->supervisor, error);
 }
 

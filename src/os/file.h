@@ -57,6 +57,10 @@ int file_walk(const struct os *os, int dir_fd, file_visit visit, void *arg, stru
  * hint. */
 struct owner_lock;
 int owner_lock_take(const struct os *os, int dir_fd, struct owner_lock **ret_lock, struct hf_error *error);
+/* For reading a folder that nobody owns: keeps owners away for as long as it is held, writes nothing. Errors: LOCKED
+ * when somebody owns it. Where there is no lock file (a store that was copied alone) nothing can be held, and 0 is
+ * returned. */
+int owner_lock_share(const struct os *os, int dir_fd, struct owner_lock **ret_lock, struct hf_error *error);
 void owner_lock_release(struct owner_lock **lock);
 /* 1 when it is held, 0 when not, a negative errno when that cannot be found out. Takes nothing. *ret_pid may be NULL;
  * it is 0 when the holder has not written its name yet. */

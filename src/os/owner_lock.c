@@ -51,8 +51,13 @@ static void read_holder(const struct os *os, int dir_fd, struct holder *ret_hold
     arena_fini(&arena);
 }
 
-static int say_who_holds(const struct os *os, int dir_fd, struct hf_error *error) {
+static int say_who_holds(const struct os *os, int dir_fd, int fd, struct hf_error *error) {
     struct holder holder;
+    if (os_lock_probe(os, fd, OS_LOCK_SHARED, 0, 0) == 0) {
+        (void)error_set(error, HF_ERR_LOCKED, "another process reads it");
+        (void)error_hint(error, "try again when it has finished");
+        return HF_ERR_LOCKED;
+    }
     read_holder(os, dir_fd, &holder);
     if (holder.pid == 0) {
         (void)error_set(error, HF_ERR_LOCKED, "another process owns it");
@@ -121,7 +126,7 @@ static int open_lock_file(const struct os *os, int dir_fd, int *ret_fd, struct h
 static int lock_and_write(const struct os *os, int dir_fd, int fd, struct hf_error *error) {
     int result = os_lock_range(os, fd, OS_LOCK_EXCLUSIVE, 0, 0);
     if (result == -EAGAIN)
-        return say_who_holds(os, dir_fd, error);
+        return say_who_holds(os, dir_fd, fd, error);
     if (result == -ENOLCK || result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP) {
         (void)error_set(error, HF_ERR_UNSUPPORTED, "the file system has no locks");
         (void)error_hint(error, "put the folder on a local file system");
@@ -150,6 +155,26 @@ int owner_lock_take(const struct os *os, int dir_fd, struct owner_lock **ret_loc
     }
     *ret_lock = lock;
     return 0;
+}
+
+int owner_lock_share(const struct os *os, int dir_fd, struct owner_lock **ret_lock, struct hf_error *error) {
+    int fd = os_open(os, dir_fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    if (fd == -ENOENT || fd == -EACCES)
+        return 0;
+    if (fd < 0)
+        return error_set_errno(error, fd, "open '" LOCK_NAME "'");
+    int result = os_lock_range(os, fd, OS_LOCK_SHARED, 0, 0);
+    struct owner_lock *lock = result == 0 ? MEM_NEW(struct owner_lock) : NULL;
+    if (lock != NULL) {
+        *lock = (struct owner_lock){os, fd};
+        *ret_lock = lock;
+        return 0;
+    }
+    (void)os_close(os, fd);
+    if (result == -EAGAIN)
+        return error_set(error, HF_ERR_LOCKED, "another process owns it");
+    return result == 0 ? error_set(error, HF_ERR_NO_MEMORY, "share the owner's lock: memory is used up")
+                       : error_set_errno(error, result, "share the owner's lock");
 }
 
 void owner_lock_release(struct owner_lock **lock) {

@@ -1,6 +1,8 @@
 #include "os/process.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@ enum {
     ENVIRON_MAX = 16 * 1024 * 1024,
     PROC_PATH_BYTES = 48
 };
-enum { EXEC_ROUNDS = 10, EXEC_PAUSE_MS = 1 };
+enum { EXEC_ROUNDS = 10, EXEC_PAUSE_MS = 1, KILLED_LOOK_MS = 1000 };
 
 #define NONCE_VARIABLE "HOLDFAST_NONCE="
 
@@ -259,4 +261,20 @@ int process_find_by_nonce(const struct os *os, const char *nonce, int (*visit)(v
     result = os_list(os, fd, search_entry, &search);
     (void)os_close(os, fd);
     return result;
+}
+
+int process_wait(const struct os *os, int pidfd, int64_t patience_ms, int *ret_wait_status) {
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    int64_t until_ms = os_monotonic_ms(os) + patience_ms;
+    int how = PROCESS_ENDED, result;
+    while ((result = os_reap(os, pidfd, ret_wait_status)) == 0) {
+        int64_t left_ms = until_ms - os_monotonic_ms(os);
+        if (left_ms <= 0) {
+            how = PROCESS_LATE;
+            (void)os_pidfd_signal(os, pidfd, SIGKILL);
+            left_ms = KILLED_LOOK_MS;
+        }
+        (void)poll(&end, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX); /* woken early it looks again */
+    }
+    return result < 0 ? result : how;
 }

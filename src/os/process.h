@@ -55,6 +55,10 @@ enum process_match process_compare(const struct os *os, const struct process_ide
 int process_find_by_nonce(const struct os *os, const char *nonce, int (*visit)(void *arg, pid_t pid), void *arg,
                           struct hf_error *error);
 
+/* Waits for a child's end and reaps it. One that takes longer is killed. A negative errno when that cannot be done. */
+enum process_end { PROCESS_ENDED, PROCESS_LATE };
+int process_wait(const struct os *os, int pidfd, int64_t patience_ms, int *ret_wait_status);
+
 /* A cgroup (v2) per child where the system allows it: stopping kills the whole tree at once, whatever it did.
  * `available` is found once at open. Names are made file-name-safe by the caller. */
 struct cgroup_root;

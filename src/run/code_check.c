@@ -1,13 +1,10 @@
 #include "run/code_check.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/json.h"
+#include "os/channel.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "run/child_env.h"
@@ -23,11 +20,9 @@ struct check_files {
 
 static int open_files(const struct os *os, const char *code, size_t code_bytes, struct check_files *files,
                       struct hf_error *error) {
-    files->code_fd = memfd_create("code", MFD_CLOEXEC);
-    files->answer_fd = memfd_create("answer", MFD_CLOEXEC);
-    if (files->code_fd < 0 || files->answer_fd < 0)
-        return error_set_errno(error, -errno, "check code");
-    int result = file_pwrite_full(os, files->code_fd, code, code_bytes, 0);
+    int result = channel_make_file(os, "code", code, code_bytes, &files->code_fd);
+    if (result == 0)
+        result = channel_make_file(os, "answer", NULL, 0, &files->answer_fd);
     return result < 0 ? error_set_errno(error, result, "check code") : 0;
 }
 
@@ -39,19 +34,12 @@ static void close_files(const struct os *os, struct check_files *files) {
 }
 
 static int wait_for_end(const struct os *os, struct os_child *child, struct hf_error *error) {
-    int status = 0, is_late = 0;
-    struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
-    int64_t end = os_monotonic_ms(os) + PATIENCE_MS;
-    while (os_reap(os, child->pidfd, &status) == 0) {
-        int64_t left = end - os_monotonic_ms(os);
-        if (left <= 0) {
-            is_late = 1;
-            os_pidfd_signal(os, child->pidfd, SIGKILL);
-        }
-        poll(&poll_fd, 1, left > 0 ? (int)left : 1000);
-    }
+    int status = 0;
+    int result = process_wait(os, child->pidfd, PATIENCE_MS, &status);
     os_close(os, child->pidfd);
-    if (is_late)
+    if (result < 0)
+        return error_set_errno(error, result, "check code: wait for python");
+    if (result == PROCESS_LATE)
         return error_set(error, HF_ERR_TIMEOUT, "check code: python did not answer within %d ms", PATIENCE_MS);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return error_set(error, HF_ERR_CHILD, "check code: python failed with wait status %d", status);

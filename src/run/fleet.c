@@ -4,19 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "run/life.h"
-
 enum { STOP_PATIENCE_MS = 5000 }; /* beyond the longest stop_timeout */
 
 static void later_fired(void *arg);
 static void deadline_fired(void *arg);
+static void check_later(struct life_owner *owner);
+static void break_all(struct life_owner *owner, const struct hf_error *error);
 
 int fleet_new(struct hf_store *store, struct run_world *world, struct fleet **ret_fleet, struct hf_error *error) {
     struct fleet *fleet = MEM_NEW(struct fleet);
     if (!fleet)
         return error_set(error, HF_ERR_NO_MEMORY, "supervise sources");
-    fleet->store = store;
-    fleet->world = world;
+    fleet->owner = (struct life_owner){.world = world,
+                                       .store = store,
+                                       .check_later = check_later,
+                                       .note_restored = fleet_note_restored,
+                                       .store_failed = break_all};
     vec_init(&fleet->lives);
     map_init(&fleet->by_name);
     if (world->ops->timer_new(world, later_fired, fleet, &fleet->later) < 0 ||
@@ -39,7 +42,7 @@ void fleet_free(struct fleet **address) {
     struct run_timer **timers[] = {&fleet->later, &fleet->deadline};
     for (int i = 0; i < 2; i++) {
         if (*timers[i])
-            fleet->world->ops->timer_free(fleet->world, timers[i]);
+            fleet->owner.world->ops->timer_free(fleet->owner.world, timers[i]);
     }
     vec_fini(&fleet->lives);
     map_fini(&fleet->by_name);
@@ -56,7 +59,7 @@ void fleet_log(struct fleet *fleet, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    fleet->world->ops->log(fleet->world, line);
+    fleet->owner.world->ops->log(fleet->owner.world, line);
 }
 
 /* ---- what the store says ---------------------------------------------------------------------------------------- */
@@ -67,7 +70,7 @@ static struct life *find_life(struct fleet *fleet, const char *name) {
 
 static int add_life(struct fleet *fleet, const char *name, struct life **ret_life, struct hf_error *error) {
     struct life *life = NULL;
-    int code = life_new(fleet, name, &life, error);
+    int code = life_new(&fleet->owner, name, &life, error);
     if (code < 0)
         return code;
     if (map_set(&fleet->by_name, name, strlen(name), life, NULL) < 0) {
@@ -85,7 +88,7 @@ static int add_life(struct fleet *fleet, const char *name, struct life **ret_lif
 
 static int read_spec(struct fleet *fleet, const char *name, struct source_spec **ret_spec, struct hf_error *error) {
     struct hf_record *record = NULL;
-    int code = hf_store_get(fleet->store, "source", name, &record, error);
+    int code = hf_store_get(fleet->owner.store, "source", name, &record, error);
     if (code == 0)
         code = source_spec_read(name, record->json, record->json_bytes, ret_spec, error);
     hf_record_free(&record);
@@ -143,8 +146,8 @@ static int collect_event(void *arg, const struct hf_event *event) {
 
 /* Names of all sources that are, or were under supervision. */
 static int collect_all(struct fleet *fleet, struct vec *names, struct hf_error *error) {
-    fleet->seen_revision = hf_store_revision(fleet->store);
-    int code = hf_store_scan(fleet->store, "source", NULL, 0, collect_record, names, error);
+    fleet->seen_revision = hf_store_revision(fleet->owner.store);
+    int code = hf_store_scan(fleet->owner.store, "source", NULL, 0, collect_record, names, error);
     for (size_t i = 0; code == 0 && i < fleet->lives.count; i++)
         code = collect_name(names, ((struct life *)fleet->lives.items[i])->name);
     return code;
@@ -152,7 +155,7 @@ static int collect_all(struct fleet *fleet, struct vec *names, struct hf_error *
 
 static int collect_changed(struct fleet *fleet, struct vec *names, struct hf_error *error) {
     struct event_walk walk = {names, fleet->seen_revision};
-    int code = hf_store_events(fleet->store, fleet->seen_revision, 0, collect_event, &walk, error);
+    int code = hf_store_events(fleet->owner.store, fleet->seen_revision, 0, collect_event, &walk, error);
     if (code == HF_ERR_COMPACTED)
         return collect_all(fleet, names, error);
     fleet->seen_revision = walk.revision;
@@ -178,7 +181,7 @@ static void sweep(struct fleet *fleet) {
 }
 
 void fleet_wake(struct fleet *fleet) {
-    if (fleet->is_broken || fleet->is_stopping)
+    if (fleet->owner.is_broken || fleet->owner.is_stopping)
         return;
     struct vec names;
     vec_init(&names);
@@ -233,21 +236,25 @@ int fleet_start(struct fleet *fleet, void (*restored)(void *arg, const char *rep
 /* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 void fleet_check_later(struct fleet *fleet) {
-    if (!fleet->is_reported || fleet->is_stopping)
-        fleet->world->ops->timer_set(fleet->world, fleet->later, 0);
+    if (!fleet->is_reported || fleet->owner.is_stopping)
+        fleet->owner.world->ops->timer_set(fleet->owner.world, fleet->later, 0);
+}
+
+static void check_later(struct life_owner *owner) {
+    fleet_check_later((struct fleet *)owner);
 }
 
 static void stopped(struct fleet *fleet) {
     void (*done)(void *arg) = fleet->on_stopped;
     fleet->on_stopped = NULL;
-    fleet->world->ops->timer_clear(fleet->world, fleet->deadline);
+    fleet->owner.world->ops->timer_clear(fleet->owner.world, fleet->deadline);
     if (done)
         done(fleet->on_stopped_arg);
 }
 
 static void later_fired(void *arg) {
     struct fleet *fleet = arg;
-    if (!fleet->is_stopping) {
+    if (!fleet->owner.is_stopping) {
         fleet_report_restored(fleet);
         return;
     }
@@ -265,7 +272,7 @@ static void deadline_fired(void *arg) {
 
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg) {
     int64_t longest = 0;
-    fleet->is_stopping = 1;
+    fleet->owner.is_stopping = 1;
     fleet->on_stopped = done;
     fleet->on_stopped_arg = arg;
     for (size_t i = 0; i < fleet->lives.count; i++) {
@@ -274,14 +281,15 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg) {
             longest = life->spec->stop_timeout_ms;
         life_settle(life);
     }
-    fleet->world->ops->timer_set(fleet->world, fleet->deadline, longest + STOP_PATIENCE_MS);
+    fleet->owner.world->ops->timer_set(fleet->owner.world, fleet->deadline, longest + STOP_PATIENCE_MS);
     fleet_check_later(fleet);
 }
 
-void fleet_break(struct fleet *fleet, const struct hf_error *error) {
-    if (fleet->is_broken)
+static void break_all(struct life_owner *owner, const struct hf_error *error) {
+    struct fleet *fleet = (struct fleet *)owner;
+    if (fleet->owner.is_broken)
         return;
-    fleet->is_broken = 1;
+    fleet->owner.is_broken = 1;
     fleet_log(fleet, "the store has failed, all sources are ended: %s", error->message);
     for (size_t i = 0; i < fleet->lives.count; i++)
         life_abandon(fleet->lives.items[i]);

@@ -3,23 +3,20 @@
 #define HF_RUN_FLEET_H
 
 #include "base/map.h"
-#include "run/run_world.h"
-
-struct life;
+#include "run/life.h"
 
 struct fleet {
-    struct hf_store *store; /* is read here; written through the world */
-    struct run_world *world;
+    struct life_owner owner; /* first: lives are given this */
     struct vec lives;
     struct map by_name;
     uint64_t seen_revision; /* events up to here were looked at */
-    int is_stopping, is_broken;
 
     struct run_timer *later;    /* reports and ends from outside of any life's calls */
     struct run_timer *deadline; /* of stopping */
 
     /* restoring */
     size_t undecided;
+    size_t noted_lives; /* of the first that many the result is in the store */
     int is_reported;
     struct buf restored, skipped, failed; /* items of the report's arrays */
     void (*on_restored)(void *arg, const char *report_json);
@@ -45,15 +42,13 @@ void fleet_wake(struct fleet *fleet);
 /* Ends all children, saves, then calls stopped; at once when there is nothing to do. */
 void fleet_stop(struct fleet *fleet, void (*stopped)(void *arg), void *arg);
 
-/* For lives. */
-void fleet_break(struct fleet *fleet, const struct hf_error *error); /* the store has failed: ends all children */
-void fleet_check_later(struct fleet *fleet);                         /* something ended that fleet_stop may wait for */
+void fleet_check_later(struct fleet *fleet); /* looks soon whether what is waited for has come: see later_fired */
 void fleet_log(struct fleet *fleet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* restore.c. result: restored, skipped, failed; reason may be NULL. Once per life; the caller saves. */
-void fleet_note_restored(struct life *life, const char *result, const char *reason);
+/* restore.c */
+void fleet_note_restored(struct life_owner *owner, const char *name, const char *result, const char *reason);
 void fleet_restore_lives(struct fleet *fleet);
 void fleet_note_unreadable(struct fleet *fleet, const char *name, const char *reason); /* a source without a life */
-void fleet_report_restored(struct fleet *fleet); /* when all is decided, and once */
+void fleet_report_restored(struct fleet *fleet); /* when all is decided and saved, and once */
 
 #endif

@@ -1,12 +1,13 @@
 #include "run/life.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
 static struct run_world *world_of(struct life *life) {
-    return life->fleet->world;
+    return life->owner->world;
 }
 
 static void timer_fired(void *arg) {
@@ -35,18 +36,18 @@ static void saver_fired(void *arg) {
     life_save(arg);
 }
 
-int life_new(struct fleet *fleet, const char *name, struct life **ret_life, struct hf_error *error) {
+int life_new(struct life_owner *owner, const char *name, struct life **ret_life, struct hf_error *error) {
     struct life *life = MEM_NEW(struct life);
     if (!life)
         return error_set(error, HF_ERR_NO_MEMORY, "supervise source '%s'", name);
-    life->fleet = fleet;
+    life->owner = owner;
     source_state_init(&life->state);
     run_result_init(&life->result);
     life->name = mem_strdup(name);
-    const struct run_world_ops *ops = fleet->world->ops;
-    if (!life->name || ops->timer_new(fleet->world, timer_fired, life, &life->timer) < 0 ||
-        ops->timer_new(fleet->world, guard_fired, life, &life->guard) < 0 ||
-        ops->timer_new(fleet->world, saver_fired, life, &life->saver) < 0) {
+    const struct run_world_ops *ops = owner->world->ops;
+    if (!life->name || ops->timer_new(owner->world, timer_fired, life, &life->timer) < 0 ||
+        ops->timer_new(owner->world, guard_fired, life, &life->guard) < 0 ||
+        ops->timer_new(owner->world, saver_fired, life, &life->saver) < 0) {
         life_free(&life);
         return error_set(error, HF_ERR_NO_MEMORY, "supervise source '%s'", name);
     }
@@ -76,13 +77,34 @@ void life_free(struct life **address) {
     *address = NULL;
 }
 
+void life_log(struct life *life, const char *format, ...) {
+    char what[2560], line[3072];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    snprintf(line, sizeof line, "source '%s': %s", life->name, what);
+    world_of(life)->ops->log(world_of(life), line);
+}
+
+void life_note_restored(struct life *life, const char *result, const char *reason) {
+    struct source_state *state = &life->state;
+    life->is_undecided = 0;
+    life->note_change = life->change + 1; /* the caller's */
+    snprintf(state->restore_result, sizeof state->restore_result, "%s", result);
+    snprintf(state->restore_reason, sizeof state->restore_reason, "%s", reason ? reason : "");
+    state->restore_at = world_of(life)->ops->wall_ms(world_of(life));
+    life_log(life, "%s%s%s", result, reason ? ": " : "", reason ? reason : "");
+    life->owner->note_restored(life->owner, life->name, result, reason);
+}
+
 int life_has_request(const struct life *life) {
     return life->spec && life->spec->run_request > life->state.run_request_done &&
            life->spec->run_request > life->spec->run_cancelled;
 }
 
 int life_is_wanted(const struct life *life) {
-    if (!life->spec || life->fleet->is_stopping || life->fleet->is_broken)
+    if (!life->spec || life->owner->is_stopping || life->owner->is_broken)
         return 0;
     return life->spec->wanted_running || life_has_request(life);
 }
@@ -151,15 +173,15 @@ static void drop_request(struct life *life) {
 static void note_restored(struct life *life) {
     switch (life->state.status) {
     case STATUS_RUNNING:
-        fleet_note_restored(life, "restored", NULL);
+        life_note_restored(life, "restored", NULL);
         break;
     case STATUS_BACKOFF:
     case STATUS_FATAL:
-        fleet_note_restored(life, "failed", life->state.last_error);
+        life_note_restored(life, "failed", life->state.last_error);
         break;
     case STATUS_STOPPED:
     case STATUS_EXITED:
-        fleet_note_restored(life, "skipped", "it is not wanted running");
+        life_note_restored(life, "skipped", "it is not wanted running");
         break;
     default:
         break;
@@ -177,8 +199,7 @@ void life_event(struct life *life, enum source_event event) {
     if (event == EVENT_FAIL || event == EVENT_CANNOT)
         drop_request(life);
     int is_bad = move.next == STATUS_BACKOFF || move.next == STATUS_FATAL;
-    fleet_log(life->fleet, "source '%s': %s%s%s", life->name, state_name(move.next), is_bad ? ": " : "",
-              is_bad ? life->state.last_error : "");
+    life_log(life, "%s%s%s", state_name(move.next), is_bad ? ": " : "", is_bad ? life->state.last_error : "");
     if (life->is_undecided)
         note_restored(life);
     life_changed(life);
@@ -197,7 +218,7 @@ static void settle_running(struct life *life) {
 }
 
 void life_settle(struct life *life) {
-    if (life->fleet->is_broken)
+    if (life->owner->is_broken)
         return;
     switch (life->state.status) {
     case STATUS_STOPPED:
@@ -211,7 +232,7 @@ void life_settle(struct life *life) {
         break;
     case STATUS_BACKOFF:
     case STATUS_FATAL: /* kept when the daemon ends: it says why nothing ran */
-        if (!life_is_wanted(life) && !life->fleet->is_stopping)
+        if (!life_is_wanted(life) && !life->owner->is_stopping)
             life_event(life, EVENT_UNWANT);
         break;
     case STATUS_RUNNING:
@@ -254,8 +275,9 @@ void life_set_spec(struct life *life, struct source_spec **take_spec) {
 
 int life_is_quiet(const struct life *life) {
     int is_saved = life->saved_change == life->change || life->is_refused;
-    return !life->child && !life->has_left && !life->is_in_flight && is_saved &&
-           (life->fleet->is_broken || !state_has_child(life->state.status));
+    if (life->child || life->has_left || life->is_in_flight)
+        return 0;
+    return life->owner->is_broken || (is_saved && !state_has_child(life->state.status));
 }
 
 int life_is_over(const struct life *life) {

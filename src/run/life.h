@@ -12,14 +12,26 @@
 #ifndef HF_RUN_LIFE_H
 #define HF_RUN_LIFE_H
 
-#include "run/fleet.h"
 #include "run/run_result.h"
+#include "run/run_world.h"
 #include "run/source_state.h"
 
 enum { OPEN_RUN_MARK_MS = 1000 }; /* a run that lasts longer is noted in the store before its end */
 
+/* What a life knows of who keeps it. */
+struct life_owner {
+    struct run_world *world;
+    struct hf_store *store; /* is read; written through the world */
+    int is_stopping, is_broken;
+
+    /* Told by lives. */
+    void (*check_later)(struct life_owner *owner); /* something ended or was saved that may be waited for */
+    void (*note_restored)(struct life_owner *owner, const char *name, const char *result, const char *reason);
+    void (*store_failed)(struct life_owner *owner, const struct hf_error *error); /* abandons all lives */
+};
+
 struct life {
-    struct fleet *fleet;
+    struct life_owner *owner;
     char *name;
     struct source_spec *spec; /* NULL: the source was removed */
     struct source_state state;
@@ -50,16 +62,20 @@ struct life {
     int64_t save_delay_ms;
     struct buf held_run, held_data, flight_run, flight_data;
 
-    int is_undecided; /* restoring has no result yet */
+    int is_undecided;     /* restoring has no result yet */
+    uint64_t note_change; /* the change that carries the result */
 };
 
-int life_new(struct fleet *fleet, const char *name, struct life **ret_life, struct hf_error *error);
+int life_new(struct life_owner *owner, const char *name, struct life **ret_life, struct hf_error *error);
 void life_free(struct life **life);
 
 /* life.c: what should be */
 int life_is_wanted(const struct life *life);
 int life_has_request(const struct life *life);
 void life_event(struct life *life, enum source_event event);
+/* What came of restoring: restored, skipped, failed; reason may be NULL. Once per life; the caller saves. */
+void life_note_restored(struct life *life, const char *result, const char *reason);
+void life_log(struct life *life, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void life_settle(struct life *life);                                   /* does what is to do now */
 void life_set_spec(struct life *life, struct source_spec **take_spec); /* *take_spec NULL: removed */
 int life_is_quiet(const struct life *life);                            /* nothing lives, nothing is to be saved */

@@ -8,7 +8,7 @@
 enum { LEFT_LOOK_MS = 20, LEFT_PATIENCE_MS = 5000, LEFT_SLOW_LOOK_MS = 1000, KILL_AGAIN_MS = 1000 };
 
 static struct run_world *world_of(struct life *life) {
-    return life->fleet->world;
+    return life->owner->world;
 }
 
 /* A name for the child to come; its boot and pid are not known yet. */
@@ -21,7 +21,7 @@ void life_new_nonce(struct life *life) {
 
 /* The newest code. It may be newer than the source's document that we read: both come in one commit. */
 static int read_code(struct life *life, struct hf_record **ret_record, struct buf *ret_code, struct hf_error *error) {
-    int code = hf_store_get(life->fleet->store, "source_code", life->name, ret_record, error);
+    int code = hf_store_get(life->owner->store, "source_code", life->name, ret_record, error);
     if (code < 0)
         return error_wrap(error, code, "read its code");
     JSON_AUTO struct json_doc doc;
@@ -59,10 +59,10 @@ static void child_exited(void *arg, const struct run_exit *exit) {
     else if (life->state.status == STATUS_RUNNING)
         worker_ended(life, exit);
     if (exit->tree_left)
-        fleet_log(life->fleet, "source '%s': processes that it began could not be ended", life->name);
+        life_log(life, "processes that it began could not be ended");
     world->ops->child_free(world, &life->child);
     life_child_gone(life);
-    fleet_check_later(life->fleet);
+    life->owner->check_later(life->owner);
 }
 
 static int make_child(struct life *life, struct process_identity *ret_identity, struct hf_error *error) {
@@ -153,7 +153,7 @@ void life_act(struct life *life) {
     enum source_action action = life->due;
     struct run_world *world = world_of(life);
     life->due = ACTION_NONE;
-    if (life->fleet->is_broken)
+    if (life->owner->is_broken)
         return;
     switch (action) {
     case ACTION_SPAWN:
@@ -181,7 +181,7 @@ void life_child_gone(struct life *life) {
     struct run_world *world = world_of(life);
     world->ops->timer_clear(world, life->guard);
     life->state.child = (struct process_identity){.pid = 0};
-    if (life->fleet->is_broken)
+    if (life->owner->is_broken)
         return;
     int is_hung = life->is_hung;
     life->is_hung = 0;
@@ -190,7 +190,7 @@ void life_child_gone(struct life *life) {
             life_changed(life); /* the end of a run, no more */
         else
             life_event(life, EVENT_BROKE);
-    } else if (life->is_once && !life_is_wanted(life) && !life->fleet->is_stopping) {
+    } else if (life->is_once && !life_is_wanted(life) && !life->owner->is_stopping) {
         life_event(life, EVENT_OVER);
     } else if (!life_is_wanted(life)) {
         life_event(life, EVENT_GONE);
@@ -229,7 +229,7 @@ void life_look_for_left(struct life *life) {
         if (life->state.open_run > 0)
             interrupted(life);
         life_child_gone(life);
-        fleet_check_later(life->fleet);
+        life->owner->check_later(life->owner);
         return;
     }
     int64_t waited = world->ops->now_ms(world) - life->left_since;
@@ -238,7 +238,7 @@ void life_look_for_left(struct life *life) {
         snprintf(reason, sizeof reason, "the child of an earlier daemon, pid %d, %s", (int)life->state.child.pid,
                  match == PROCESS_UNKNOWN ? "cannot be told from others" : "cannot be ended");
         source_state_set_error(&life->state, reason, world->ops->wall_ms(world));
-        fleet_note_restored(life, "failed", reason);
+        life_note_restored(life, "failed", reason);
         life_changed(life);
     }
     world->ops->timer_set(world, life->timer, waited > LEFT_PATIENCE_MS ? LEFT_SLOW_LOOK_MS : LEFT_LOOK_MS);
@@ -260,7 +260,7 @@ void life_begin(struct life *life) {
         life_settle(life);
     }
     if (life->is_undecided && !life_is_wanted(life) && !life->has_left) {
-        fleet_note_restored(life, "skipped", "it is not wanted running");
+        life_note_restored(life, "skipped", "it is not wanted running");
         life_changed(life);
     }
 }

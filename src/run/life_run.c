@@ -8,7 +8,7 @@
 enum { KILL_AGAIN_MS = 1000, TAIL_OF_DATUM = 4096 };
 
 static struct run_world *world_of(struct life *life) {
-    return life->fleet->world;
+    return life->owner->world;
 }
 
 static int64_t now_of(struct life *life) {
@@ -144,13 +144,13 @@ static void count_run(struct life *life) {
         state->consecutive_errors++;
         source_state_set_error(state, result->error, result->ended_ms);
         if (state->consecutive_errors == 1)
-            fleet_log(life->fleet, "source '%s': run %lld: %s", life->name, (long long)result->number, result->error);
+            life_log(life, "run %lld: %s", (long long)result->number, result->error);
     } else if (result->outcome != RUN_KILLED) {
         state->consecutive_errors = 0;
     }
     if (result->outcome == RUN_OK)
         state->last_data_at = result->ended_ms;
-    if (!(life->fleet->is_stopping && result->outcome == RUN_KILLED))
+    if (!(life->owner->is_stopping && result->outcome == RUN_KILLED))
         state->run_request_done = life->serving_request;
 }
 
@@ -240,7 +240,7 @@ static void reply_is_wrong(struct life *life, const char *what) {
     struct run_world *world = world_of(life);
     if (life->is_running)
         run_result_set_error(&life->result, RUN_ERROR, "the worker's reply cannot be used: %s", what);
-    fleet_log(life->fleet, "source '%s': the worker's reply cannot be used: %s", life->name, what);
+    life_log(life, "the worker's reply cannot be used: %s", what);
     world->ops->kill_tree(world, life->child);
 }
 

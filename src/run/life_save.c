@@ -64,10 +64,10 @@ static void take_back(struct life *life) {
 }
 
 static void refused(struct life *life, const struct hf_error *error) {
-    struct run_world *world = life->fleet->world;
+    struct run_world *world = life->owner->world;
     take_back(life);
     if (!life->is_refused)
-        fleet_log(life->fleet, "source '%s': its state cannot be saved, trying again: %s", life->name, error->message);
+        life_log(life, "its state cannot be saved, trying again: %s", error->message);
     life->is_refused = 1;
     life->save_delay_ms *= 2;
     if (life->save_delay_ms < SAVE_DELAY_MIN_MS)
@@ -76,7 +76,7 @@ static void refused(struct life *life, const struct hf_error *error) {
         life->save_delay_ms = SAVE_DELAY_MAX_MS;
     world->ops->timer_set(world, life->saver, life->save_delay_ms);
     if (life->is_undecided)
-        fleet_note_restored(life, "failed", error->message);
+        life_note_restored(life, "failed", error->message);
     if (life->due == ACTION_END || life->due == ACTION_KILL)
         life_act(life); /* ending promises nothing */
     else
@@ -85,7 +85,7 @@ static void refused(struct life *life, const struct hf_error *error) {
 
 /* The datum cannot be stored: too large or too deep as a document. The run becomes an error. */
 static void drop_data(struct life *life, const struct hf_error *error) {
-    struct run_world *world = life->fleet->world;
+    struct run_world *world = life->owner->world;
     if (life->flight_data.size == 0) {
         refused(life, error);
         return;
@@ -103,7 +103,7 @@ static void drop_data(struct life *life, const struct hf_error *error) {
 /* Reads the state from the store. With a child of our own only the revision is taken: what we know is newer. */
 int life_load(struct life *life, struct hf_error *error) {
     struct hf_record *record = NULL;
-    int code = hf_store_get(life->fleet->store, "source_state", life->name, &record, error);
+    int code = hf_store_get(life->owner->store, "source_state", life->name, &record, error);
     if (code < 0)
         return code;
     struct source_state state;
@@ -130,7 +130,7 @@ static void reload(struct life *life) {
         return;
     }
     if (code != HF_ERR_NOT_FOUND)
-        fleet_log(life->fleet, "source '%s': %s", life->name, error.message);
+        life_log(life, "%s", error.message);
     buf_fini(&life->held_run);
     buf_fini(&life->held_data);
     life->saved_change = life->change; /* there is nothing to save it to */
@@ -180,10 +180,10 @@ static void commit_done(void *arg, int code, uint64_t revision, const struct hf_
         drop_data(life, error);
         break;
     default:
-        fleet_break(life->fleet, error);
+        life->owner->store_failed(life->owner, error);
         break;
     }
-    fleet_check_later(life->fleet);
+    life->owner->check_later(life->owner);
 }
 
 static void begin_flight(struct life *life) {
@@ -197,13 +197,13 @@ static void begin_flight(struct life *life) {
     move_buf(&life->flight_data, &life->held_data);
     life->flight_change = life->change;
     life->is_in_flight = 1;
-    struct run_world *world = life->fleet->world;
+    struct run_world *world = life->owner->world;
     world->ops->timer_clear(world, life->saver);
     world->ops->commit(world, &batch, commit_done, life);
 }
 
 void life_save(struct life *life) {
-    if (!life->is_in_flight && !life->fleet->is_broken && life->change != life->saved_change)
+    if (!life->is_in_flight && !life->owner->is_broken && life->change != life->saved_change)
         begin_flight(life);
 }
 

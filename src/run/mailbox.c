@@ -1,10 +1,9 @@
 #include "run/mailbox.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 
 #include "base/mem.h"
+#include "os/channel.h"
 
 struct letter {
     struct letter *next;
@@ -20,10 +19,10 @@ struct mailbox {
     const struct os *os;
     struct hf_store *store;
     struct hf_watch *store_watch;
-    struct loop_watch *wake_watch;
+    struct loop_watch *bell_watch;
     void (*changed)(void *arg);
     void *changed_arg;
-    int wake_fd;
+    int bell_fd;
     pthread_mutex_t mutex; /* over what follows */
     struct letter *first, **end;
     int has_changed, is_closed;
@@ -31,20 +30,13 @@ struct mailbox {
 };
 
 static void destroy(struct mailbox *mailbox) {
-    os_close(mailbox->os, mailbox->wake_fd);
+    os_close(mailbox->os, mailbox->bell_fd);
     pthread_mutex_destroy(&mailbox->mutex);
     mem_free(mailbox);
 }
 
-/* With the mutex held: the owner may close the descriptor only later. */
-static void wake(struct mailbox *mailbox) {
-    uint64_t one = 1;
-    (void)os_write(mailbox->os, mailbox->wake_fd, &one, sizeof one); /* full means that it wakes anyway */
-}
-
 static struct letter *take_letters(struct mailbox *mailbox, int *ret_has_changed) {
-    uint64_t count;
-    (void)os_read(mailbox->os, mailbox->wake_fd, &count, sizeof count);
+    channel_hush_bell(mailbox->bell_fd); /* before they are taken: one that comes behind rings again */
     pthread_mutex_lock(&mailbox->mutex);
     struct letter *first = mailbox->first;
     mailbox->first = NULL;
@@ -83,14 +75,13 @@ int mailbox_new(const struct os *os, struct loop *loop, struct hf_store *store, 
     mailbox->os = os;
     mailbox->store = store;
     mailbox->end = &mailbox->first;
-    mailbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (mailbox->wake_fd < 0) {
-        int result = -errno;
+    int result = channel_make_bell(&mailbox->bell_fd);
+    if (result < 0) {
         mem_free(mailbox);
         return error_set_errno(error, result, "make the mailbox");
     }
     pthread_mutex_init(&mailbox->mutex, NULL);
-    if (loop_watch_new(loop, mailbox->wake_fd, deliver, mailbox, &mailbox->wake_watch) < 0) {
+    if (loop_watch_new(loop, mailbox->bell_fd, deliver, mailbox, &mailbox->bell_watch) < 0) {
         destroy(mailbox);
         return error_set(error, HF_ERR_NO_MEMORY, "make the mailbox");
     }
@@ -104,7 +95,7 @@ void mailbox_free(struct mailbox **address) {
         return;
     *address = NULL;
     hf_watch_close(&mailbox->store_watch);
-    loop_watch_free(&mailbox->wake_watch);
+    loop_watch_free(&mailbox->bell_watch);
     pthread_mutex_lock(&mailbox->mutex);
     mailbox->is_closed = 1;
     struct letter *letters = mailbox->first;
@@ -128,7 +119,7 @@ static void commit_done(void *arg, int code, const struct hf_commit_result *resu
     if (!is_closed) {
         *mailbox->end = letter;
         mailbox->end = &letter->next;
-        wake(mailbox);
+        channel_ring_bell(mailbox->bell_fd); /* under the mutex: the owner closes it only later */
     }
     pthread_mutex_unlock(&mailbox->mutex);
     if (is_closed)
@@ -159,7 +150,7 @@ static void store_changed(void *arg, uint64_t revision) {
     pthread_mutex_lock(&mailbox->mutex);
     if (!mailbox->has_changed) {
         mailbox->has_changed = 1;
-        wake(mailbox);
+        channel_ring_bell(mailbox->bell_fd);
     }
     pthread_mutex_unlock(&mailbox->mutex);
 }

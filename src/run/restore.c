@@ -1,7 +1,5 @@
 /* After a start of the daemon: what ran is ended where it still lives, and what is wanted runs again. */
-#include <stdio.h>
-
-#include "run/life.h"
+#include "run/fleet.h"
 
 static void add_item(struct buf *items, const char *name, const char *reason) {
     struct json_writer writer;
@@ -18,16 +16,10 @@ static void add_item(struct buf *items, const char *name, const char *reason) {
     json_end_object(&writer);
 }
 
-void fleet_note_restored(struct life *life, const char *result, const char *reason) {
-    struct fleet *fleet = life->fleet;
-    struct source_state *state = &life->state;
+void fleet_note_restored(struct life_owner *owner, const char *name, const char *result, const char *reason) {
+    struct fleet *fleet = (struct fleet *)owner;
     struct buf *items = result[0] == 'r' ? &fleet->restored : result[0] == 's' ? &fleet->skipped : &fleet->failed;
-    life->is_undecided = 0;
-    snprintf(state->restore_result, sizeof state->restore_result, "%s", result);
-    snprintf(state->restore_reason, sizeof state->restore_reason, "%s", reason ? reason : "");
-    state->restore_at = fleet->world->ops->wall_ms(fleet->world);
-    add_item(items, life->name, reason);
-    fleet_log(fleet, "source '%s': %s%s%s", life->name, result, reason ? ": " : "", reason ? reason : "");
+    add_item(items, name, reason);
     fleet->undecided--;
     fleet_check_later(fleet);
 }
@@ -48,8 +40,17 @@ void fleet_restore_lives(struct fleet *fleet) {
     fleet_check_later(fleet);
 }
 
+/* A store that refuses the result for now must not keep the others waiting. */
+static int is_noted(const struct life *life) {
+    return life->saved_change >= life->note_change || life->saved_change == life->change || life->is_refused;
+}
+
 void fleet_report_restored(struct fleet *fleet) {
     if (fleet->is_reported || fleet->undecided > 0)
+        return;
+    while (fleet->noted_lives < fleet->lives.count && is_noted(fleet->lives.items[fleet->noted_lives]))
+        fleet->noted_lives++;
+    if (fleet->noted_lives < fleet->lives.count)
         return;
     fleet->is_reported = 1;
     BUF_AUTO struct buf report;

@@ -1,16 +1,12 @@
 #include "run/world_child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "os/file.h"
+#include "os/channel.h"
 #include "run/child_env.h"
 #include "run_assets.h"
 
@@ -111,8 +107,7 @@ int world_send(struct run_world *world, struct run_child *child, const char *lin
     (void)world;
     if (child->channel.fd < 0)
         return -1;
-    /* send: its end may be closed, and that must not raise a signal here */
-    return send(child->channel.fd, line, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes ? 0 : -1;
+    return channel_send(child->channel.fd, line, bytes) < 0 ? -1 : 0;
 }
 
 void world_take_printed(struct run_world *world, struct run_child *child, struct run_printed *ret_printed) {
@@ -134,43 +129,14 @@ struct spawn_fds {
     int in, out, err, channel;
 };
 
-static int set_nonblocking(int fd) {
-    return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0; /* of a new pipe: no other flags */
-}
-
-static int make_pipe(int *ret_read, int *ret_write) {
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    *ret_read = fds[0];
-    *ret_write = fds[1];
-    return set_nonblocking(fds[0]);
-}
-
-static int make_channel(int *ret_own, int *ret_childs) {
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-        return -errno;
-    *ret_own = fds[0];
-    *ret_childs = fds[1];
-    return set_nonblocking(fds[0]);
-}
-
-static int make_code_file(const struct os *os, const struct run_spawn *spawn, int *ret_fd) {
-    *ret_fd = memfd_create("code", MFD_CLOEXEC);
-    if (*ret_fd < 0)
-        return -errno;
-    return file_pwrite_full(os, *ret_fd, spawn->code, spawn->code_bytes, 0);
-}
-
 static int make_fds(struct run_child *child, const struct run_spawn *spawn, struct spawn_fds *fds) {
-    int result = make_pipe(&child->out.fd, &fds->out);
+    int result = channel_make_pipe(&child->out.fd, &fds->out);
     if (result == 0 && !child->is_worker)
-        result = make_pipe(&child->err.fd, &fds->err);
+        result = channel_make_pipe(&child->err.fd, &fds->err);
     if (result == 0 && child->is_worker)
-        result = make_channel(&child->channel.fd, &fds->channel);
+        result = channel_make_pair(&child->channel.fd, &fds->channel);
     if (result == 0 && child->is_worker)
-        result = make_code_file(child->world->os, spawn, &fds->in);
+        result = channel_make_file(child->world->os, "code", spawn->code, spawn->code_bytes, &fds->in);
     return result;
 }
 

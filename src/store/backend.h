@@ -1,13 +1,13 @@
 /* What stands behind the store: one table of functions per backend. Only store/ calls it.
  *
  * Contract
- *  - One thread writes: begin … put/delete/trim … commit or abort are called by the committer only, one after the other.
- *    get, scan, history, events and check (view STORE_COMMITTED) are called by any thread at any time, and see the newest
- *    commit that had returned before the call, and nothing that is not committed.
+ *  - One thread writes: begin … put/delete/trim … commit or abort are called by the committer only, one after the
+ * other. get, scan, history, events and check (view STORE_COMMITTED) are called by any thread at any time, and see the
+ * newest commit that had returned before the call, and nothing that is not committed.
  *  - get with STORE_IN_TRANSACTION is called by the committer between begin and commit and sees its own changes.
- *  - commit returns 0 only when everything of the transaction is durable. HF_ERR_NO_SPACE, QUOTA, READ_ONLY and NO_MEMORY from any
- *    call: the transaction can be aborted and the store works on. Any other failure of commit leaves the outcome unknown:
- *    the store becomes FAILED and asks nothing of the backend any more but close.
+ *  - commit returns 0 only when everything of the transaction is durable. HF_ERR_NO_SPACE, QUOTA, READ_ONLY and
+ * NO_MEMORY from any call: the transaction can be aborted and the store works on. Any other failure of commit leaves
+ * the outcome unknown: the store becomes FAILED and asks nothing of the backend any more but close.
  *  - put appends the event and, when history_keep is not 0, the version, and removes versions beyond history_keep.
  *  - What is read back is compared with its checksum: a damaged row gives HF_ERR_CORRUPT and never other bytes.
  *  - Rows given to a visit live until it returns. */
@@ -45,7 +45,8 @@ struct store_backend_ops {
     int (*remove)(struct store_backend *backend, const struct store_change *change, struct hf_error *error);
     int (*commit)(struct store_backend *backend, struct hf_error *error);
     void (*abort)(struct store_backend *backend);
-    /* The record without its bytes when `ret_record` is asked with head_only: the committer needs revision, hash, times. */
+    /* The record without its bytes when `ret_record` is asked with head_only: the committer needs revision, hash,
+     * times. */
     int (*get)(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
                struct hf_record **ret_record, struct hf_error *error);
     int (*scan)(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
@@ -68,8 +69,8 @@ struct store_backend {
 extern const struct store_backend_ops store_memory_ops;
 extern const struct store_backend_ops store_sqlite_ops;
 
-/* Wraps any backend and fails its calls at random, from a seed: one in `one_in` calls gives a code that the contract allows
- * there. For tests; ships, so that programs over the library can be tested with it too. */
+/* Wraps any backend and fails its calls at random, from a seed: one in `one_in` calls gives a code that the contract
+ * allows there. For tests; ships, so that programs over the library can be tested with it too. */
 int store_failing_new(struct store_backend **take_inner, uint64_t seed, unsigned one_in,
                       struct store_backend **ret_backend, struct hf_error *error);
 

@@ -12,6 +12,7 @@ enum {
     HELPER_BYTES = 1 << 20, /* a helping thread for each of these */
     LARGE_BATCH = 256,      /* changes */
 };
+enum { CHANGES_MAX = 1 << 20 };
 
 int hf_batch_new(const char *who, struct hf_batch **ret_batch, struct hf_error *error) {
     struct hf_batch *batch = MEM_NEW(struct hf_batch);
@@ -177,6 +178,9 @@ static void put_in_order(struct hf_batch *batch) {
 }
 
 int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, struct hf_error *error) {
+    if (batch->changes.count >= CHANGES_MAX)
+        return error_set(error, HF_ERR_TOO_LARGE, "commit: %zu changes in one batch, and at most %d are possible",
+                         batch->changes.count, CHANGES_MAX);
     struct preparation job = {.batch = batch, .limits = limits, .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t helpers[HELPERS_MAX];
     int count = 0;

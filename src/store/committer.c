@@ -217,7 +217,7 @@ int committer_new(const struct committer_setup *setup, struct committer **ret_co
                                       .backend = setup->backend,
                                       .history = setup->history,
                                       .revision = setup->revision};
-    committer->trimmed_at = setup->revision;
+    committer->trimmed_at = setup->revision - setup->revision % TRIM_EVERY; /* short lives count together */
     atomic_init(&committer->revision, setup->revision);
     atomic_init(&committer->is_failed, 0);
     init_lock(committer);

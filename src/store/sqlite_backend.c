@@ -25,8 +25,11 @@ static int take_role(struct sqlite_backend *self, enum sqlite_role *ret_role, st
     *ret_role = SQLITE_ROLE_OWNER;
     if (!self->read_only)
         return owner_lock_take(self->os, self->dir_fd, &self->lock, error);
-    *ret_role = owner_lock_is_held(self->os, self->dir_fd, NULL) ? SQLITE_ROLE_READER : SQLITE_ROLE_PRIVATE;
-    return 0;
+    int code = owner_lock_share(self->os, self->dir_fd, &self->lock, error);
+    *ret_role = code == HF_ERR_LOCKED ? SQLITE_ROLE_READER : SQLITE_ROLE_PRIVATE;
+    if (code == HF_ERR_LOCKED)
+        error_clear(error);
+    return code == HF_ERR_LOCKED ? 0 : code;
 }
 
 static int ask_number(struct sqlite_conn *conn, enum sqlite_statement which, uint64_t *ret_number,
@@ -44,9 +47,12 @@ static int ask_number(struct sqlite_conn *conn, enum sqlite_statement which, uin
 /* A reader is opened at once too: reading must still work when file descriptors are scarce later. */
 static int connect(struct sqlite_backend *self, struct hf_error *error) {
     struct sqlite_conn *reader = NULL;
+    sqlite3_stmt *rollback = NULL;
     int code = 0;
     if (!self->read_only)
         code = sqlite_conn_open(self, 1, &self->writer, error);
+    if (code == 0 && self->writer)
+        code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_ROLLBACK, &rollback, error);
     if (code == 0 && self->writer)
         code = sqlite_schema_prepare(self, self->writer, error);
     if (code == 0)
@@ -80,7 +86,7 @@ static void sqlite_close(struct store_backend **backend) {
         self->idle = conn->next;
         sqlite_conn_close(&conn);
     }
-    if (self->writer)
+    if (self->writer && self->is_open)
         finish(self);
     sqlite_conn_close(&self->writer);
     sqlite_vfs_free(&self->vfs);
@@ -103,6 +109,8 @@ static int open_parts(struct sqlite_backend *self, const char *path, struct hf_e
         code = take_role(self, &role, error);
     if (code == 0)
         code = sqlite_header_check(self, error);
+    if (code == 0 && !self->read_only)
+        code = sqlite_settle(self, error);
     if (code == 0)
         code = sqlite_vfs_new(self->os, self->dir_fd, role, &self->vfs, error);
     return code ? code : connect(self, error);
@@ -124,6 +132,7 @@ static int sqlite_open(const struct os *os, const char *rest, const struct hf_st
         sqlite_close(&backend);
         return code;
     }
+    self->is_open = 1;
     *ret_backend = &self->base;
     *ret_revision = self->committed_seq >> SQLITE_ORDINAL_BITS;
     return 0;

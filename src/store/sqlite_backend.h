@@ -70,7 +70,8 @@ struct sqlite_backend {
     int dir_fd;
     char *folder, *name; /* of the file; name is "./…" so that SQLite never takes it for a URI */
     int read_only;
-    struct owner_lock *lock;
+    struct owner_lock *lock; /* of a private reader: shared */
+    int is_open;             /* the file was found good: closing may write it back */
     struct sqlite_vfs *vfs;
     struct sqlite_conn *writer; /* NULL when read_only */
     pthread_mutex_t mutex;      /* guards the readers that wait for work */
@@ -105,6 +106,9 @@ void sqlite_reader_give(struct sqlite_backend *self, struct sqlite_conn **conn);
 
 /* sqlite_header.c: looks at the file before SQLite does; makes a new one when wanted. */
 int sqlite_header_check(struct sqlite_backend *self, struct hf_error *error);
+
+/* sqlite_settle.c: before the first connection of an owner */
+int sqlite_settle(struct sqlite_backend *self, struct hf_error *error);
 
 /* sqlite_schema.c */
 int sqlite_schema_prepare(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error);

@@ -186,7 +186,8 @@ int sqlite_reader_take(struct sqlite_backend *self, struct sqlite_conn **ret_con
 
 void sqlite_reader_give(struct sqlite_backend *self, struct sqlite_conn **conn) {
     pthread_mutex_lock(&self->mutex);
-    if (self->idle_count < SQLITE_READERS_KEPT) {
+    int is_outside = sqlite3_get_autocommit((*conn)->db); /* one that could not leave its snapshot is of no more use */
+    if (is_outside && self->idle_count < SQLITE_READERS_KEPT) {
         (*conn)->next = self->idle;
         self->idle = *conn;
         self->idle_count++;

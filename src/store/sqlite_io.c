@@ -47,6 +47,8 @@ static int flush(struct sqlite_file *file) {
         return SQLITE_OK;
     int rc = file_pwrite_full(file->vfs->os, file->fd, file->gathered, file->gathered_bytes, file->gathered_at);
     sqlite3_int64 end = file->gathered_at + (sqlite3_int64)file->gathered_bytes;
+    if (file->gathered_at == 0)
+        file->has_frames = 0; /* a new header voids the frames of an attempt that was given up */
     file->has_frames |= end > WAL_HEADER_BYTES;
     file->gathered_bytes = 0; /* after a failure SQLite gives the transaction up and writes these frames anew */
     if (rc)

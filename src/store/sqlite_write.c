@@ -225,8 +225,10 @@ int sqlite_commit(struct store_backend *backend, struct hf_error *error) {
 /* SQLite may have rolled back by itself. */
 void sqlite_abort(struct store_backend *backend) {
     struct sqlite_backend *self = (struct sqlite_backend *)backend;
-    if (self->writer && !sqlite3_get_autocommit(self->writer->db))
-        sqlite3_exec(self->writer->db, "ROLLBACK", NULL, NULL, NULL);
+    sqlite3_stmt *rollback = NULL; /* was made when the store was opened: it must not fail for lack of memory */
+    if (self->writer && !sqlite3_get_autocommit(self->writer->db) &&
+        sqlite_conn_statement(self->writer, SQLITE_STATEMENT_ROLLBACK, &rollback, NULL) == 0)
+        (void)sqlite_conn_run(self->writer, rollback, NULL);
 }
 
 static int remember_trim(struct sqlite_backend *self, uint64_t revision, struct hf_error *error) {

@@ -8,7 +8,12 @@
 #include "store/key.h"
 #include "store/watch.h"
 
-enum { MAX_DOCUMENT_BYTES = 10 << 20, MAX_DOCUMENT_DEPTH = 128, EVENTS_KEEP = 100000 };
+enum {
+    MAX_DOCUMENT_BYTES = 10 << 20,
+    MAX_DOCUMENT_BYTES_MAX = 900000000 /* a row of SQLite */,
+    MAX_DOCUMENT_DEPTH = 128,
+    EVENTS_KEEP = 100000
+};
 
 struct hf_store {
     const struct os *os;
@@ -34,6 +39,9 @@ static int take_options(const struct hf_store_options *options, struct hf_store_
     if (options)
         memcpy(&filled, options, options->struct_bytes);
     filled.struct_bytes = sizeof filled;
+    if (filled.max_document_bytes > MAX_DOCUMENT_BYTES_MAX)
+        return error_set(error, HF_ERR_INVALID, "max_document_bytes is %u, and at most %u are possible",
+                         filled.max_document_bytes, MAX_DOCUMENT_BYTES_MAX);
     if (filled.max_document_bytes == 0)
         filled.max_document_bytes = MAX_DOCUMENT_BYTES;
     if (filled.max_document_depth == 0)

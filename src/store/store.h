@@ -7,12 +7,12 @@
 #include "store/backend.h"
 
 struct store_setup {
-    const struct os *os;            /* NULL: the real one */
-    struct store_backend *backend;  /* NULL: by the URL; otherwise taken, with its revision in backend_revision */
+    const struct os *os;           /* NULL: the real one */
+    struct store_backend *backend; /* NULL: by the URL; otherwise taken, with its revision in backend_revision */
     uint64_t backend_revision;
-    int without_thread;             /* commits wait in the queue until store_pump; hf_store_commit pumps itself */
-    unsigned max_group;             /* most batches in one transaction; 0: 1,024 */
-    size_t max_group_bytes;         /* 0: 16 MiB */
+    int without_thread;     /* commits wait in the queue until store_pump; hf_store_commit pumps itself */
+    unsigned max_group;     /* most batches in one transaction; 0: 1,024 */
+    size_t max_group_bytes; /* 0: 16 MiB */
 };
 int store_open(const char *url, const struct hf_store_options *options, const struct store_setup *setup,
                struct hf_store **ret_store, struct hf_error *error);

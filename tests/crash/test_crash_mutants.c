@@ -1,9 +1,11 @@
 /* Every barrier of the store, left out or moved: each must be missed, or it is superfluous and says why. */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/mem.h"
 #include "sim/mutants.h"

@@ -1,9 +1,11 @@
 /* The simulator itself: it must catch savers that are known to lose data, and find no fault with one that does not. */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "os/file.h"
 #include "sim/crash_states.h"

@@ -2,6 +2,13 @@
  * simulated disk; from every state that a cut could leave, the store must hold exactly what it says, at least all that
  * was acknowledged, and from a part of them a new daemon must come back to what is wanted. HOLDFAST_CRASH_STATES says
  * how many states; HOLDFAST_CRASH_SEED where to begin. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "unit/run/sim_world.h"
 
 #include <inttypes.h>

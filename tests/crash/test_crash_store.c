@@ -1,11 +1,13 @@
 /* Every commit path of the store against every state that a power cut could leave. HOLDFAST_CRASH_STATES says how many
  * states; HOLDFAST_CRASH_SEED where to begin; HOLDFAST_CRASH_FOLDER an existing folder for the first state that fails.
  */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "sim/store_work.h"
 

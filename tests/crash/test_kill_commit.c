@@ -1,10 +1,12 @@
 /* 64 callers commit 10,000 documents while the process is killed with -9 again and again: what was acknowledged is
  * there, and what was not is there whole or not at all. HOLDFAST_KILL_SEED says where the random moments begin. */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "holdfast.h"
 

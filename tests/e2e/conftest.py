@@ -3,7 +3,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -85,6 +84,7 @@ class Holdfast:
         self.data = Path(data)
         self.process = None
         self.address = None
+        self.log_path = self.data.parent / "daemon.log"
 
     def run(self, *words, input=None, check=True, env=None):
         result = subprocess.run(
@@ -103,7 +103,7 @@ class Holdfast:
 
     def serve(self, *words, listen="127.0.0.1:0"):
         assert self.process is None
-        self.log = open(self.data.parent / "daemon.log", "ab")
+        self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [BINARY, "--data", str(self.data), "serve", "--listen", listen, *words],
             stdout=subprocess.PIPE, stderr=self.log)
@@ -114,7 +114,7 @@ class Holdfast:
         return self.address
 
     def log_text(self):
-        return (self.data.parent / "daemon.log").read_text(errors="replace")
+        return self.log_path.read_text(errors="replace")
 
     def kill(self):
         self.process.kill()

@@ -1,16 +1,16 @@
 """Bad input gets an error that says what and where, and nothing that was acknowledged is lost."""
+import dataclasses
+import fcntl
 import json
 import os
-import shutil
-import signal
 import sqlite3
 import subprocess
-import time
+import typing
 from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, PATIENCE_S, Holdfast, children_of_source, http, processes_with, wait_for
+from conftest import PATIENCE_S, Holdfast, children_of_source, http, wait_for
 
 
 def wait_for_error(holdfast, name):
@@ -338,6 +338,70 @@ def test_a_read_only_disk(small_disk):
     assert put.returncode == 74 and b"read-only" in put.stderr.lower()
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     holdfast.run("store", "put", "doc", "b", "-", input=b"2")
+
+
+@pytest.fixture
+def dying_disk(tmp_path):
+    """An ext4 that can be made to fail every write from a moment on, as a disk that is pulled out."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system image needs root")
+    image, place = tmp_path / "disk.img", tmp_path / "disk"
+    place.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    mount = ["mount", "-o", "loop", str(image), str(place)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let us mount an image")
+
+    def die():
+        folder = os.open(place, os.O_RDONLY)
+        fcntl.ioctl(folder, EXT4_IOC_SHUTDOWN, SHUTDOWN_NO_LOG_FLUSH.to_bytes(4, "little"))
+        os.close(folder)
+
+    def replace():
+        subprocess.run(["umount", "-l", str(place)], check=True)
+        subprocess.run(mount, check=True)
+    yield DyingDisk(place, die, replace)
+    subprocess.run(["umount", "-l", str(place)])
+
+
+EXT4_IOC_SHUTDOWN = 0x8004587D
+SHUTDOWN_NO_LOG_FLUSH = 2
+
+
+@dataclasses.dataclass
+class DyingDisk:
+    place: Path
+    die: typing.Callable
+    replace: typing.Callable
+
+
+def test_a_disk_that_dies(dying_disk, code_file):
+    """The daemon ends with 74, names the cause, leaves no child; on the next disk everything acknowledged is there."""
+    holdfast = Holdfast(dying_disk.place / "data")
+    holdfast.log_path = dying_disk.place.parent / "daemon.log"
+    holdfast.serve()
+    token = holdfast.token("edit")
+    add_python(holdfast, code_file, "one", "def fetch_data():\n    return 1\n")
+    wait_for(lambda: holdfast.source("one")["run_count"] >= 3, "three runs")
+    for number in range(20):
+        assert http(holdfast.address, "PUT", f"/api/v1/records/doc/{number}", b"%d" % number, token=token).status == 201
+    count = holdfast.source("one")["run_count"]
+    dying_disk.die()
+    assert holdfast.process.wait(timeout=PATIENCE_S) == 74
+    assert children_of_source(holdfast.data, "one") == []
+    assert "restart the daemon" in holdfast.log_text()
+    holdfast.process = None
+    dying_disk.replace()
+    holdfast.serve()
+    try:
+        assert {record["doc"] for record in holdfast.jsonl("store", "list", "doc")} == set(range(20))
+        assert holdfast.source("one")["run_count"] >= count
+        assert holdfast.run("store", "check").returncode == 0
+        wait_for(lambda: holdfast.source("one")["run_count"] > count + 1, "it to go on")
+    finally:
+        holdfast.close()
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

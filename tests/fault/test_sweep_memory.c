@@ -1,10 +1,12 @@
 /* The n-th allocation fails, for every n, once and for ever: ours (mem.c) and SQLite's. The error says so, nothing that
  * was acknowledged is lost, nothing leaks (under the address sanitizer), and with memory again the same thing works. */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "os/file.h"
 #include "store/store.h"

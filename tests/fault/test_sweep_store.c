@@ -1,10 +1,12 @@
 /* Every call of the store to the system, failing in every way, once and for ever: the error names the cause, what was
  * acknowledged is there, nothing is mixed, the check is clean, and once the fault is gone the same thing works. */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/error.h"
 #include "sim/sim_disk.h"

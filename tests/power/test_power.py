@@ -25,6 +25,7 @@ EXT4_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 CUTS = int(os.environ.get("HOLDFAST_POWER_CUTS") or 200)
 LYING_CUTS = 40
+FRESH_EVERY = 25
 SEED = int(os.environ.get("HOLDFAST_POWER_SEED") or 1)
 WRITERS = 4
 
@@ -44,9 +45,13 @@ class Disk:
         self.image, self.mount_point = os.path.join(folder, "image"), os.path.join(folder, "mnt")
         self.device, self.is_mounted = None, False
         os.mkdir(self.mount_point)
+        self.size_bytes, self.mkfs_options = size_mib << 20, mkfs_options
+        self.format()
+
+    def format(self):
         with open(self.image, "wb") as file:
-            file.truncate(size_mib << 20)
-        run("mkfs.ext4", "-q", "-F", *mkfs_options, self.image)
+            file.truncate(self.size_bytes)
+        run("mkfs.ext4", "-q", "-F", *self.mkfs_options, self.image)
         self.device = run("losetup", "--find", "--show", self.image).stdout.strip()
 
     def mount(self, options="defaults"):
@@ -73,6 +78,7 @@ class Disk:
             run("umount", "--lazy", self.mount_point, check=False)
         if self.device:
             run("losetup", "--detach", self.device, check=False)
+        self.device, self.is_mounted = None, False
 
 
 @contextlib.contextmanager
@@ -151,10 +157,9 @@ def cuts(writer, count, lying):
             wrong = lost(acknowledged, found) + ([complaint] if complaint else [])
             if wrong:
                 complaints.append(f"cut {number}: " + "; ".join(wrong))
-                if lying:  # what is broken stays so: begin anew
-                    target.close()
-                    run("mkfs.ext4", "-q", "-F", target.image)
-                    target.device = run("losetup", "--find", "--show", target.image).stdout.strip()
+            if wrong or number % FRESH_EVERY == FRESH_EVERY - 1:  # what is broken stays so; what is long takes long
+                target.close()
+                target.format()
     return complaints, told
 
 

@@ -34,7 +34,7 @@ void crash_options_default(struct crash_options *ret_options) {
                                           .random_subsets = 32,
                                           .each_most = 16,
                                           .torn_most = 6,
-                                          .deeper_one_in = 256,
+                                          .deeper_one_in = 384,
                                           .deeper_levels = 2};
 }
 
@@ -94,7 +94,7 @@ static void run_deeper(struct run *run, struct sim_record *record, int64_t found
     options.random_subsets = 4;
     options.each_most = 4;
     options.torn_most = 2;
-    options.deeper_one_in = run->options->deeper_one_in / 4 + 1;
+    options.deeper_one_in = run->options->deeper_one_in / 2 + 1;
     options.seed = run->random;
     struct run deeper = {.options = &options,
                          .record = record,

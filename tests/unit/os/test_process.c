@@ -285,6 +285,29 @@ static void faults_never_make_a_stranger_the_same(void **state) {
     sleeper_end(&other);
 }
 
+static void wait_gives_the_end_of_a_child(void **state) {
+    (void)state;
+    struct os_spawn spawn = plain_spawn(ARGV("sh", "-c", "exit 3"));
+    struct os_child child;
+    int status = -1;
+    assert_int_equal(os_spawn(os_real(), &spawn, &child), 0);
+    assert_int_equal(process_wait(os_real(), child.pidfd, 600000, &status), PROCESS_ENDED);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3);
+    assert_int_equal(process_wait(os_real(), child.pidfd, 600000, &status), -ECHILD);
+    assert_int_equal(close(child.pidfd), 0);
+}
+
+static void wait_kills_who_takes_too_long(void **state) {
+    (void)state;
+    struct sleeper sleeper = sleeper_start(ARGV("sleep", "1000"));
+    int status = -1;
+    assert_int_equal(process_wait(os_real(), sleeper.child.pidfd, 20, &status), PROCESS_LATE);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    assert_int_equal(close(sleeper.child.pidfd), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identity_says_all_the_kernel_knows),
@@ -298,6 +321,8 @@ int main(void) {
         cmocka_unit_test(nonce_finds_what_left_the_group),
         cmocka_unit_test(nonces_are_hex_and_differ),
         cmocka_unit_test(faults_never_make_a_stranger_the_same),
+        cmocka_unit_test(wait_gives_the_end_of_a_child),
+        cmocka_unit_test(wait_kills_who_takes_too_long),
     };
     return cmocka_run_group_tests_name("os/process", tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "run/life.h"
+#include "run/fleet.h"
 #include "run/source_store.h"
 #include "store/store.h"
 
