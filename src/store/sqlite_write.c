@@ -6,8 +6,8 @@
  *     other failure is HF_ERR_IO, for nobody knows what is on disk.
  *  3. A checkpoint that could not be synced is the last: its pages are still in the WAL, which is not reset, and begin
  *     refuses from then on.
- *  4. The WAL stays bounded: it is written back when there is nothing else to do, by a commit when it has grown, and
- *     when readers keep it from being used again, commits wait for them a little. */
+ *  4. The WAL stays bounded: it is written back when there is nothing else to do, before a transaction when it has
+ * grown, and when readers keep it from being used again, commits wait for them a little. */
 #include "store/sqlite_backend.h"
 #include "store/sqlite_rows.h"
 #include <string.h>
@@ -54,11 +54,21 @@ int sqlite_rest_now(struct store_backend *backend, struct hf_error *error) {
     return checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, error);
 }
 
+/* Before a transaction, not behind one: who waits for an earlier commit was answered. A disk that is full may keep the
+ * WAL growing; what is in it is safe. */
+static void bound_wal(struct sqlite_backend *self) {
+    if (self->wal_pages >= WAL_WAIT_PAGES)
+        (void)checkpoint(self, SQLITE_CHECKPOINT_RESTART, NULL);
+    else if (self->wal_pages >= WAL_FULL_PAGES)
+        (void)checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, NULL);
+}
+
 int sqlite_begin(struct store_backend *backend, struct hf_error *error) {
     struct sqlite_backend *self = (struct sqlite_backend *)backend;
     sqlite3_stmt *begin = NULL;
     if (!self->writer)
         return error_set(error, HF_ERR_READ_ONLY, "the store was opened read-only");
+    bound_wal(self);
     if (self->checkpoint_failed)
         return error_set(error, HF_ERR_IO, "an earlier checkpoint could not be synced");
     self->seq = self->committed_seq;
@@ -214,11 +224,6 @@ int sqlite_commit(struct store_backend *backend, struct hf_error *error) {
     }
     self->committed_seq = self->seq;
     self->committed_event_count = self->event_count;
-    /* What is committed stays so, whatever becomes of these; a failure shows at the next begin. */
-    if (self->wal_pages >= WAL_WAIT_PAGES)
-        (void)checkpoint(self, SQLITE_CHECKPOINT_RESTART, NULL);
-    else if (self->wal_pages >= WAL_FULL_PAGES)
-        (void)checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, NULL);
     return 0;
 }
 

@@ -123,12 +123,20 @@ static void forget_files(struct sim_process *process) {
             sim_process_forget(process, (int)fd);
 }
 
-void sim_process_kill(struct sim_process *process) {
-    pthread_mutex_lock(&process->disk->mutex);
+void sim_process_die(struct sim_process *process) {
     sim_disk_notice_maps(process->disk, 0);
     process->killed = 1;
     forget_files(process);
+}
+
+void sim_process_kill(struct sim_process *process) {
+    pthread_mutex_lock(&process->disk->mutex);
+    sim_process_die(process);
     pthread_mutex_unlock(&process->disk->mutex);
+}
+
+void sim_process_kill_at_sync(struct sim_process *process, unsigned n) {
+    process->syncs_to_live = n;
 }
 
 void sim_process_free(struct sim_process **process) {

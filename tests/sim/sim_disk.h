@@ -68,6 +68,8 @@ const struct os *sim_process_os(struct sim_process *process);
 /* As kill -9: its locks and files are gone, every later call of it fails with EIO and has no effect. The disk goes on:
  * what it wrote is there, and what it did not sync can still be lost. */
 void sim_process_kill(struct sim_process *process);
+/* It is killed so when it calls fsync, fdatasync or syncfs for the n-th time from now on, before anything is synced. */
+void sim_process_kill_at_sync(struct sim_process *process, unsigned n);
 void sim_process_free(struct sim_process **process);
 unsigned sim_process_open_files(struct sim_process *process);
 /* 1: fsync, fdatasync and syncfs say OK and do nothing (the known-bad variant). */

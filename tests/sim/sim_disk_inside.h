@@ -50,6 +50,7 @@ struct sim_process {
     struct sim_file **files; /* by fd */
     size_t file_count;
     int killed, lying;
+    unsigned syncs_to_live; /* 0: it is not to be killed */
 };
 
 extern const struct os_ops sim_os_ops;
@@ -60,6 +61,7 @@ uint64_t sim_disk_random(struct sim_disk *disk);
 /* Writes through maps of the file (0: of all files) become operations. */
 void sim_disk_notice_maps(struct sim_disk *disk, uint32_t inode);
 void sim_disk_file_changed(struct sim_disk *disk, uint32_t inode); /* maps follow the file */
+void sim_process_die(struct sim_process *process);                 /* locked */
 void sim_process_forget(struct sim_process *process, int fd);
 
 #endif

@@ -162,6 +162,10 @@ static int sync_file(const struct os *os, int fd, enum sim_op_kind kind) {
     struct sim_file *file = sim_os_file(process, fd);
     if (!file)
         return sim_os_leave(process, process->killed ? -EIO : -EBADF);
+    if (process->syncs_to_live && --process->syncs_to_live == 0) {
+        sim_process_die(process);
+        return sim_os_leave(process, -EIO);
+    }
     if (!process->lying)
         sim_disk_note(process->disk, kind, file->inode, file->path);
     return sim_os_leave(process, 0);
