@@ -178,7 +178,7 @@ static void put_in_order(struct hf_batch *batch) {
 }
 
 int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, struct hf_error *error) {
-    if (batch->changes.count >= CHANGES_MAX)
+    if (batch->changes.count > CHANGES_MAX)
         return error_set(error, HF_ERR_TOO_LARGE, "commit: %zu changes in one batch, and at most %d are possible",
                          batch->changes.count, CHANGES_MAX);
     struct preparation job = {.batch = batch, .limits = limits, .lock = PTHREAD_MUTEX_INITIALIZER};

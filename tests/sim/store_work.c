@@ -22,10 +22,11 @@ struct change {
 };
 
 /* A batch that waits for its answer. */
-struct waiting {
+struct store_waiting {
     struct store_work *work;
     struct change changes[CHANGES_MOST];
     size_t count;
+    int is_killed; /* it will not be answered well */
 };
 
 static void must(int code, const struct hf_error *error) {
@@ -56,30 +57,39 @@ static char *make_json(struct store_work *work, size_t bytes, size_t *ret_bytes)
     return json;
 }
 
-/* From inside the store, when a batch is durable: this is the acknowledgement. */
-static void answered(void *arg, int code, const struct hf_commit_result *result, const struct hf_error *error) {
-    struct waiting *waiting = arg;
-    struct store_work *work = waiting->work;
-    must(code, error);
+/* revision 0: nothing was changed. */
+static void note_commit(struct store_work *work, struct store_waiting *waiting, uint64_t revision) {
     for (size_t i = 0; i < waiting->count; i++) {
         struct change *change = &waiting->changes[i];
-        if (result->changed)
-            oracle_add(&work->oracle, result->revision, change->what, change->kind, change->id, change->json,
+        if (revision)
+            oracle_add(&work->oracle, revision, change->what, change->kind, change->id, change->json,
                        change->json_bytes);
         mem_free(change->json);
     }
-    sim_mark_ack(work->disk, (int64_t)result->revision);
     mem_free(waiting);
 }
 
-static int is_in(const struct waiting *waiting, const struct change *change) {
+/* From inside the store, when a batch is durable: this is the acknowledgement. */
+static void answered(void *arg, int code, const struct hf_commit_result *result, const struct hf_error *error) {
+    struct store_waiting *waiting = arg;
+    struct store_work *work = waiting->work;
+    if (code != 0 && waiting->is_killed) {
+        work->unanswered = waiting;
+        return;
+    }
+    must(code, error);
+    note_commit(work, waiting, result->changed ? result->revision : 0);
+    sim_mark_ack(work->disk, (int64_t)result->revision);
+}
+
+static int is_in(const struct store_waiting *waiting, const struct change *change) {
     for (size_t i = 0; i < waiting->count; i++)
         if (strcmp(waiting->changes[i].kind, change->kind) == 0 && strcmp(waiting->changes[i].id, change->id) == 0)
             return 1;
     return 0;
 }
 
-static void add_change(struct store_work *work, struct hf_batch *batch, struct waiting *waiting, int deletes,
+static void add_change(struct store_work *work, struct hf_batch *batch, struct store_waiting *waiting, int deletes,
                        size_t bytes) {
     struct change *change = &waiting->changes[waiting->count];
     struct hf_error error = {0};
@@ -97,11 +107,12 @@ static void add_change(struct store_work *work, struct hf_batch *batch, struct w
     waiting->count++;
 }
 
-static void queue(struct store_work *work, size_t changes, int deletes, size_t bytes) {
-    struct waiting *waiting = sim_alloc(sizeof *waiting);
+static void queue(struct store_work *work, size_t changes, int deletes, size_t bytes, int is_killed) {
+    struct store_waiting *waiting = sim_alloc(sizeof *waiting);
     struct hf_batch *batch = NULL;
     struct hf_error error = {0};
     waiting->work = work;
+    waiting->is_killed = is_killed;
     must(hf_batch_new("work", &batch, &error), &error);
     for (size_t i = 0; i < changes && i < CHANGES_MOST; i++)
         add_change(work, batch, waiting, deletes, bytes);
@@ -118,8 +129,17 @@ static void pump(struct store_work *work, const char *phase) {
  */
 static void commit(struct store_work *work, size_t changes, int deletes, size_t bytes) {
     sim_mark_phase(work->disk, "commit");
-    queue(work, changes, deletes, bytes);
+    queue(work, changes, deletes, bytes, 0);
     store_pump(work->store);
+}
+
+/* What a program finds when it opens, others may build on: from then on it must stay. */
+static void rely_on_what_is_there(struct store_work *work) {
+    uint64_t revision = hf_store_revision(work->store);
+    if (work->unanswered)
+        note_commit(work, work->unanswered, revision > work->oracle.newest ? revision : 0);
+    work->unanswered = NULL;
+    sim_mark_ack(work->disk, (int64_t)revision);
 }
 
 static void open_store(struct store_work *work) {
@@ -130,6 +150,7 @@ static void open_store(struct store_work *work) {
     struct store_setup setup = {.os = sim_process_os(work->process), .without_thread = 1};
     must(store_open(STORE_WORK_URL, NULL, &setup, &work->store, &error), &error);
     must(oracle_set_keeps(&work->oracle, work->store), &error);
+    rely_on_what_is_there(work);
 }
 
 static void close_store(struct store_work *work) {
@@ -142,6 +163,14 @@ static void kill_store(struct store_work *work) {
     sim_process_kill(work->process);
     hf_store_close(&work->store);
     sim_process_free(&work->process);
+}
+
+/* The program is killed when the batch is written and not yet synced. */
+static void die_in_commit(struct store_work *work, unsigned at_sync) {
+    sim_mark_phase(work->disk, "commit");
+    sim_process_kill_at_sync(work->process, at_sync);
+    queue(work, 2, 0, 300, 1);
+    store_pump(work->store);
 }
 
 static void rest(struct store_work *work) {
@@ -174,7 +203,7 @@ static void work_commits(struct store_work *work) {
 
 static void queue_group(struct store_work *work, unsigned batches) {
     for (unsigned i = 0; i < batches; i++)
-        queue(work, 1 + below(work, CHANGES_MOST), 0, 10 + below(work, 600));
+        queue(work, 1 + below(work, CHANGES_MOST), 0, 10 + below(work, 600), 0);
 }
 
 static void work_groups(struct store_work *work) {
@@ -208,7 +237,7 @@ static void work_big(struct store_work *work) {
  * database stays small, since it is always the same record. */
 static void make_wal_long(struct store_work *work) {
     for (int i = 0; i < 60; i++) {
-        struct waiting *waiting = sim_alloc(sizeof *waiting);
+        struct store_waiting *waiting = sim_alloc(sizeof *waiting);
         struct change *change = &waiting->changes[0];
         struct hf_batch *batch = NULL;
         struct hf_error error = {0};
@@ -250,13 +279,35 @@ static void work_reopens(struct store_work *work) {
 static void work_kills(struct store_work *work) {
     begin_anew(work);
     for (int i = 0; i < 6; i++) {
-        commit(work, 2, i > 2, 300);
+        if (i % 2)
+            commit(work, 2, i > 2, 300);
+        else
+            die_in_commit(work,
+                          i == 0 ? 1 + (unsigned)below(work, 3) : 1); /* at first the WAL's header is synced too */
         kill_store(work);
         open_store(work);
-        commit(work, 1, 0, 300);
-        if (i == 3)
-            rest(work);
+        if (i % 3)
+            commit(work, 1, 0, 300);
     }
+    kill_store(work);
+}
+
+/* Killed at the first sync of its making, at the second, and so on. */
+static void work_killed_creation(struct store_work *work) {
+    sim_mark_phase(work->disk, "create");
+    for (unsigned sync = 1; sync <= 12; sync++) {
+        struct hf_store *store = NULL;
+        struct sim_process *process = sim_process_new(work->disk);
+        struct store_setup setup = {.os = sim_process_os(process), .without_thread = 1};
+        sim_process_set_lying(process, work->lying);
+        sim_process_kill_at_sync(process, sync);
+        if (store_open(STORE_WORK_URL, NULL, &setup, &store, NULL) == 0)
+            sim_process_kill(process);
+        hf_store_close(&store);
+        sim_process_free(&process);
+    }
+    open_store(work);
+    commit(work, 2, 0, 200);
     kill_store(work);
 }
 
@@ -288,16 +339,17 @@ static void work_mixed(struct store_work *work) {
 }
 
 const struct store_workload store_workloads[] = {
-    {"creation", work_creation, 5},
-    {"single commits", work_commits, 5},
-    {"group commits", work_groups, 5},
-    {"deletions", work_deletions, 5},
-    {"big documents", work_big, 1},
-    {"checkpoints", work_rests, 1},
-    {"closing and opening", work_reopens, 5},
-    {"kill -9, then power", work_kills, 5},
-    {"mixed", work_mixed, 5},
-    {NULL, NULL, 0},
+    {"creation", work_creation, 5, 0},
+    {"single commits", work_commits, 5, 0},
+    {"group commits", work_groups, 5, 0},
+    {"deletions", work_deletions, 5, 0},
+    {"big documents", work_big, 1, 0},
+    {"checkpoints", work_rests, 1, 0},
+    {"closing and opening", work_reopens, 5, 0},
+    {"kill -9, then power", work_kills, 5, 0},
+    {"kill -9 in creation", work_killed_creation, 5, 1},
+    {"mixed", work_mixed, 5, 0},
+    {NULL, NULL, 0, 0},
 };
 
 struct sim_record *store_work_record(struct store_work *work, const struct store_workload *workload, uint64_t seed,
@@ -310,7 +362,8 @@ struct sim_record *store_work_record(struct store_work *work, const struct store
     oracle_init(&work->oracle, keeps);
     work->disk = sim_disk_new(seed);
     sim_disk_record(work->disk);
-    open_store(work);
+    if (!workload->makes_store)
+        open_store(work);
     workload->run(work);
     oracle_seal(&work->oracle);
     return sim_disk_take_record(work->disk);

@@ -17,6 +17,7 @@ struct store_work {
     uint64_t random;
     uint64_t counter; /* makes every document another one */
     uint64_t verified;
+    struct store_waiting *unanswered;     /* the batch at which the program was killed: it may be there or not */
     int lying;                            /* syncs are no-ops: sim_process_set_lying */
     unsigned check_one_in, reopen_one_in; /* of the states that are verified */
 };
@@ -25,6 +26,7 @@ struct store_workload {
     const char *name;
     void (*run)(struct store_work *work);
     unsigned weight; /* of the states that a test spends: less where coming back takes long */
+    int makes_store; /* it opens the store itself */
 };
 extern const struct store_workload store_workloads[]; /* ended by name NULL */
 

@@ -3,7 +3,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -174,13 +173,12 @@ static void test_bad_code(void **state) {
     assert_said("asks for x");
     assert_int_equal(act(*state, ADD, NULL, "{'name':'p','kind':'python','code':'a\\u0000b'}"), HF_ERR_BAD_DATA);
     struct hf_error error;
-    char *large = malloc(SOURCE_CODE_MAX + 200);
+    static char large[SOURCE_CODE_MAX + 200];
     int start = sprintf(large, "{\"name\":\"p\",\"kind\":\"python\",\"code\":\"");
     memset(large + start, '#', SOURCE_CODE_MAX + 1);
     strcpy(large + start + SOURCE_CODE_MAX + 1, "\"}");
     buf_clear(&last);
     assert_int_equal(source_add(*state, "me", large, strlen(large), &last, &error), HF_ERR_TOO_LARGE);
-    free(large);
     assert_int_equal(hf_store_revision(*state), 0);
 }
 

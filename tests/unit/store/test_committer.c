@@ -514,6 +514,27 @@ static void test_events_are_trimmed_every_1024_commits(void **state) {
     hf_store_close(&store);
 }
 
+/* Otherwise a store that is never open for 1,024 commits would keep all events. */
+static void test_short_lives_count_together_for_trimming(void **state) {
+    (void)state;
+    enum { COMMITS = 600 };
+    char json[16];
+    for (uint64_t life = 0; life < 4; life++) {
+        struct store_setup setup = {.without_thread = 1};
+        struct hf_store *store = NULL;
+        assert_int_equal(store_memory_ops.open(os_real(), "", NULL, &setup.backend, &setup.backend_revision, NULL), 0);
+        setup.backend->ops = &scripted_ops;
+        setup.backend_revision = life * COMMITS;
+        assert_int_equal(store_open(NULL, NULL, &setup, &store, NULL), 0);
+        for (int i = 0; i < COMMITS; i++) {
+            int bytes = snprintf(json, sizeof json, "%d", i);
+            assert_int_equal(hf_store_put(store, "thing", "a", json, (size_t)bytes, NULL, NULL), 0);
+        }
+        hf_store_close(&store);
+    }
+    assert_int_equal(script.trims, 2); /* at 1,024 and at 2,048 */
+}
+
 static void test_the_backend_rests_when_nothing_waits(void **state) {
     (void)state;
     struct hf_store *store = open_pumped();
@@ -591,6 +612,7 @@ int main(void) {
         T(test_batches_are_answered_in_order_and_then_the_watches),
         T(test_a_bad_document_is_refused_at_once),
         T(test_events_are_trimmed_every_1024_commits),
+        T(test_short_lives_count_together_for_trimming),
         T(test_the_backend_rests_when_nothing_waits),
         T(test_the_thread_rests_once_after_work),
         T(test_close_finishes_what_waits),

@@ -370,6 +370,18 @@ static void every_flipped_bit_of_a_row_is_seen(void **state) {
     fclose(file);
 }
 
+/* A store may have been opened with a larger max_document_depth than the usual one. */
+static void a_deep_document_is_no_finding(void **state) {
+    struct fixture *fixture = *state;
+    enum { DEPTH = 400 };
+    char json[2 * DEPTH + 1] = "";
+    memset(json, '[', DEPTH);
+    memset(json + DEPTH, ']', DEPTH);
+    fixture_open(fixture);
+    fixture_put_kept(fixture, "thing", "deep", json, 2);
+    assert_int_equal(fixture_findings(fixture), 0);
+}
+
 /* ---- views ---- */
 
 static void the_views_read_well(void **state) {
@@ -414,6 +426,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_empty_file_becomes_a_store, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_costs_one_row, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(every_flipped_bit_of_a_row_is_seen, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_deep_document_is_no_finding, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_views_read_well, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

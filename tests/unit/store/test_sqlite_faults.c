@@ -157,14 +157,61 @@ static void interruptions_are_not_seen(void **state) {
     os_fault_free(&fault);
 }
 
+/* The second try begins the WAL anew, over the frames of the first: a failure stays one that can be tried again. */
+static void no_space_twice_in_a_new_wal_stays_soft(void **state) {
+    (void)state;
+    enum { LARGE = 600 * 1024, TRIES = 3 };
+    static char json[LARGE + 1];
+    struct os_fault *fault = NULL;
+    int refused = 0;
+    assert_int_equal(os_fault_new(os_real(), &fault), 0);
+    memset(json, 'x', LARGE);
+    json[0] = json[LARGE - 1] = '"';
+    for (uint64_t n = 1; n <= 8; n++) {
+        struct fixture fixture;
+        struct hf_error error = {0};
+        struct os_fault_plan plan = {.fail_at = n, .error = ENOSPC, .call_mask = 1u << OS_CALL_WRITE};
+        fixture_make(&fixture, "/tmp");
+        fixture_open(&fixture);
+        fixture_close(&fixture); /* the WAL is empty now */
+        assert_int_equal(fixture_try_open(&fixture, os_fault_os(fault), &error), 0);
+        for (int i = 0; i < TRIES; i++) {
+            struct store_change change = fixture_change("thing", "large", json, fixture.revision + 1);
+            os_fault_set(fault, &plan);
+            int code = fixture_apply(&fixture, &change, 1, &error);
+            if (code && code != HF_ERR_NO_SPACE)
+                fail_msg("write %d, try %d: %s", (int)n, i + 1, error.message);
+            refused += code != 0;
+            fixture.revision += code == 0;
+        }
+        os_fault_set(fault, &(struct os_fault_plan){0});
+        fixture_put(&fixture, "thing", "after", "1");
+        fixture_close(&fixture);
+        fixture_open(&fixture);
+        fixture_expect(&fixture, "thing", "after", "1");
+        assert_int_equal(fixture_findings(&fixture), 0);
+        fixture_close(&fixture);
+        fixture_remove(&fixture);
+    }
+    assert_true(refused >= 2 * TRIES);
+    os_fault_free(&fault);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(io_error_once),       cmocka_unit_test(io_error_for_ever),
-        cmocka_unit_test(no_space_once),       cmocka_unit_test(no_space_for_ever),
-        cmocka_unit_test(read_only_once),      cmocka_unit_test(read_only_for_ever),
-        cmocka_unit_test(too_many_files_once), cmocka_unit_test(too_many_files_for_ever),
-        cmocka_unit_test(short_count_once),    cmocka_unit_test(short_count_for_ever),
-        cmocka_unit_test(interrupted_once),    cmocka_unit_test(interruptions_are_not_seen),
+        cmocka_unit_test(io_error_once),
+        cmocka_unit_test(io_error_for_ever),
+        cmocka_unit_test(no_space_once),
+        cmocka_unit_test(no_space_for_ever),
+        cmocka_unit_test(read_only_once),
+        cmocka_unit_test(read_only_for_ever),
+        cmocka_unit_test(too_many_files_once),
+        cmocka_unit_test(too_many_files_for_ever),
+        cmocka_unit_test(short_count_once),
+        cmocka_unit_test(short_count_for_ever),
+        cmocka_unit_test(interrupted_once),
+        cmocka_unit_test(interruptions_are_not_seen),
+        cmocka_unit_test(no_space_twice_in_a_new_wal_stays_soft),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

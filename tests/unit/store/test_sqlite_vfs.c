@@ -269,8 +269,35 @@ static void read_only_beside_the_owner(void **state) {
     fixture_expect(&reader, "thing", "one", "{}");
     fixture_put(fixture, "thing", "two", "{}");
     fixture_expect(&reader, "thing", "two", "{}");
+    assert_int_equal(fixture->backend->ops->rest_now(fixture->backend, NULL), 0); /* the WAL begins anew */
+    fixture_put(fixture, "thing", "one", "{\"a\":1}");
+    fixture_expect(&reader, "thing", "one", "{\"a\":1}");
     fixture_close(&reader);
     fixture_put(fixture, "thing", "three", "{}");
+}
+
+/* Its pages would be overwritten under it: nobody but an owner keeps the marks of readers. */
+static void a_reader_without_an_owner_keeps_owners_away(void **state) {
+    struct fixture *fixture = *state;
+    struct hf_store_options options = {.struct_bytes = sizeof options, .read_only = 1};
+    struct hf_error error = {0};
+    struct fixture readers[2] = {*fixture, *fixture};
+    fixture_open(fixture);
+    fixture_put(fixture, "thing", "one", "{}");
+    fixture_close(fixture);
+    for (int i = 0; i < 2; i++) /* readers let each other be */
+        assert_int_equal(store_sqlite_ops.open(os_real(), fixture->file, &options, &readers[i].backend,
+                                               &readers[i].revision, &error),
+                         0);
+    assert_int_equal(fixture_try_open(fixture, os_real(), &error), HF_ERR_LOCKED);
+    assert_non_null(strstr(error.message, "another process reads it"));
+    assert_string_equal(error.hint, "try again when it has finished");
+    fixture_close(&readers[0]);
+    assert_int_equal(fixture_try_open(fixture, os_real(), &error), HF_ERR_LOCKED);
+    fixture_expect(&readers[1], "thing", "one", "{}");
+    fixture_close(&readers[1]);
+    fixture_open(fixture);
+    fixture_expect(fixture, "thing", "one", "{}");
 }
 
 int main(void) {
@@ -286,6 +313,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(read_only_writes_nothing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_mark_is_held_until_its_last_reader_ends, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(read_only_beside_the_owner, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_without_an_owner_keeps_owners_away, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

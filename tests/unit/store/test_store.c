@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/store.h"
@@ -49,6 +50,41 @@ static void test_options_have_a_size(void **state) {
     assert_int_equal(hf_store_put(store, "thing", "b", "1234", 4, NULL, NULL), HF_ERR_TOO_LARGE);
     hf_store_close(&store);
     assert_null(store);
+}
+
+static void test_a_document_has_room_in_a_row(void **state) {
+    (void)state;
+    struct hf_store *store = NULL;
+    struct hf_error error = {0};
+    struct hf_store_options options = {.struct_bytes = sizeof options, .max_document_bytes = 900000001};
+    assert_int_equal(hf_store_open("memory:", &options, &store, &error), HF_ERR_INVALID);
+    assert_non_null(strstr(error.message, "max_document_bytes is 900000001, and at most 900000000 are possible"));
+    options.max_document_bytes--;
+    store = open_memory(&options);
+    hf_store_close(&store);
+}
+
+/* Deletions of nothing: when the number is right, the first of them is what is wrong. */
+static int commit_deletions(struct hf_store *store, int count, struct hf_error *error) {
+    struct hf_batch *batch = NULL;
+    char id[16];
+    assert_int_equal(hf_batch_new(NULL, &batch, NULL), 0);
+    for (int i = 0; i < count; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(hf_batch_delete(batch, "thing", id, NULL, NULL), 0);
+    }
+    return hf_store_commit(store, &batch, NULL, error);
+}
+
+static void test_a_batch_has_room_in_a_revision(void **state) {
+    (void)state;
+    enum { CHANGES_MAX = 1 << 20 };
+    struct hf_store *store = open_memory(NULL);
+    struct hf_error error = {0};
+    assert_int_equal(commit_deletions(store, CHANGES_MAX + 1, &error), HF_ERR_TOO_LARGE);
+    assert_non_null(strstr(error.message, "1048577 changes in one batch"));
+    assert_int_equal(commit_deletions(store, CHANGES_MAX - 1, &error), HF_ERR_NOT_FOUND);
+    hf_store_close(&store);
 }
 
 static void test_a_given_backend_is_taken(void **state) {
@@ -219,6 +255,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_urls_are_refused),
         cmocka_unit_test(test_options_have_a_size),
+        cmocka_unit_test(test_a_document_has_room_in_a_row),
+        cmocka_unit_test(test_a_batch_has_room_in_a_revision),
         cmocka_unit_test(test_a_given_backend_is_taken),
         cmocka_unit_test(test_frees_take_nothing),
         cmocka_unit_test(test_errors_name_what_was_done_to_what),
