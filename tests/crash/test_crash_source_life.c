@@ -23,7 +23,8 @@ enum { STATES_BY_DEFAULT = 4000 };
 enum { STATES_BY_DEFAULT = 100000 };
 #endif
 
-enum { SOURCES = 3, STEPS = 160, SETTLE_MS = 1500, LYING_STATES_MOST = 5000, RESTART_ONE_IN = 32, SHARE = 15000 };
+/* SETTLE_MS is longer than a stop's patience: a child that ignores SIGTERM is gone by then. */
+enum { SOURCES = 3, STEPS = 160, SETTLE_MS = 8000, LYING_STATES_MOST = 5000, RESTART_ONE_IN = 32, SHARE = 15000 };
 
 #define URL "sqlite:/data/store.db"
 
