@@ -24,12 +24,15 @@ enum { STATES_MOST = 1000, WORKLOADS_MOST = 1, IS_WHOLE = 0 };
 enum { STATES_MOST = 10000, WORKLOADS_MOST = 16, IS_WHOLE = 1 };
 #endif
 
-static const struct mutant_reason reasons[] = {{"*, nothing new", "nothing waits for it"},
-                                               {"*: fsync lock, *",
-                                                "what the file says is for people, the kernel's lock decides"},
-                                               {"create: fdatasync store.db-wal, *",
-                                                "an empty store; the first commit's sync of the same file carries it"},
-                                               {NULL, NULL}};
+static const struct mutant_reason reasons[] = {
+    {"*, nothing new", "nothing waits for it"},
+    {"*: fsync lock, *", "what the file says is for people, the kernel's lock decides"},
+    {"create: f*sync store.db-wal, *", "an empty store; the first commit's sync of the same file carries it"},
+    {"open: fsync store.db, from the front",
+     "on disk since the creation; for a kernel that lost it after a failed sync"},
+    {"open: fsync store.db-wal, size only", "what was cut is in the database; the sync of the next header carries it"},
+    {NULL, NULL},
+};
 
 static void test_every_barrier_is_needed(void **state) {
     (void)state;

@@ -33,7 +33,7 @@ static int touches(const struct sim_op *op, uint32_t inode) {
 static const char *waiting_words(const struct sim_record *record, size_t at) {
     const struct sim_op *sync = &record->ops[at];
     int is_folder = strcmp(sync->path, "folder") == 0;
-    int count = 0, at_front = 0, small = 0;
+    int count = 0, writes = 0, at_front = 0, small = 0;
     for (size_t i = at; i-- > 0;) {
         const struct sim_op *op = &record->ops[i];
         if (is_sync(op) && (op->inode == sync->inode || op->kind == SIM_SYNCFS))
@@ -41,11 +41,14 @@ static const char *waiting_words(const struct sim_record *record, size_t at) {
         if (!touches(op, sync->inode))
             continue;
         count++;
+        writes += op->kind == SIM_WRITE;
         at_front |= op->kind == SIM_WRITE && op->offset == 0;
         small |= op->kind == SIM_WRITE && op->bytes <= SIM_SECTOR;
     }
     if (is_folder)
         return count ? "new names" : "nothing new";
+    if (count && !writes)
+        return "size only";
     return !count                ? "nothing new"
            : !at_front           ? "behind the front"
            : small && count == 1 ? "front only"
