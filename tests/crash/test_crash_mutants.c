@@ -29,7 +29,7 @@ static const struct mutant_reason reasons[] = {
     {"*: fsync lock, *", "what the file says is for people, the kernel's lock decides"},
     {"create: f*sync store.db-wal, *", "an empty store; the first commit's sync of the same file carries it"},
     {"open: fsync store.db, from the front",
-     "on disk since the creation; for a kernel that lost it after a failed sync"},
+     "here on disk since the creation; store/test_sqlite_left kills within that"},
     {"open: fsync store.db-wal, size only", "what was cut is in the database; the sync of the next header carries it"},
     {NULL, NULL},
 };
