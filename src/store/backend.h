@@ -33,6 +33,11 @@ struct store_change {
     uint32_t history_keep;
 };
 
+/* The contract's soft failures: the transaction can be given up, and the store works on. */
+static inline int store_code_is_soft(int code) {
+    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
+}
+
 struct store_backend;
 struct store_backend_ops {
     const char *name; /* the scheme of its URL */

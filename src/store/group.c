@@ -13,11 +13,6 @@
 
 #include <string.h>
 
-/* The transaction can be given up and the store works on. */
-static int is_soft(int code) {
-    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
-}
-
 static const char *verb(const struct batch_change *change) {
     return change->what == HF_PUT ? "put" : "delete";
 }
@@ -187,7 +182,7 @@ static int attempt(struct group *group, struct commit *first, const struct commi
     code = ops->commit(group->backend, error);
     if (code == 0)
         group->revision = revision;
-    else if (is_soft(code))
+    else if (store_code_is_soft(code))
         ops->abort(group->backend);
     return code;
 }
@@ -214,7 +209,7 @@ static int commit_singly(struct group *group, struct commit *first, struct hf_er
     for (struct commit *at = first; at; at = at->next) {
         int reached_commit;
         int code = attempt(group, at, at->next, &reached_commit, error);
-        if (code != 0 && !is_soft(code)) {
+        if (code != 0 && !store_code_is_soft(code)) {
             stopped(error);
             fail_all(at, NULL, error);
             return HF_ERR_FAILED;
@@ -231,12 +226,12 @@ int group_commit(struct group *group, struct commit *first, struct hf_error *err
     int code = attempt(group, first, NULL, &reached_commit, error);
     if (code == 0)
         return 0;
-    if (is_soft(code) && !reached_commit && first->next)
+    if (store_code_is_soft(code) && !reached_commit && first->next)
         return commit_singly(group, first, error);
-    if (!is_soft(code))
+    if (!store_code_is_soft(code))
         stopped(error);
     fail_all(first, NULL, error);
-    return is_soft(code) ? 0 : HF_ERR_FAILED;
+    return store_code_is_soft(code) ? 0 : HF_ERR_FAILED;
 }
 
 static int trim(struct group *group, uint64_t keep, struct hf_error *error) {
@@ -250,17 +245,17 @@ static int trim(struct group *group, uint64_t keep, struct hf_error *error) {
         return code;
     }
     code = ops->commit(group->backend, error);
-    if (is_soft(code))
+    if (store_code_is_soft(code))
         ops->abort(group->backend);
     return code;
 }
 
 int group_trim(struct group *group, uint64_t keep, struct hf_error *error) {
     int code = group->backend->ops->trim_events ? trim(group, keep, error) : 0;
-    return code == 0 || is_soft(code) ? 0 : stopped(error);
+    return code == 0 || store_code_is_soft(code) ? 0 : stopped(error);
 }
 
 int group_rest(struct group *group, struct hf_error *error) {
     int code = group->backend->ops->rest_now ? group->backend->ops->rest_now(group->backend, error) : 0;
-    return code == 0 || is_soft(code) ? 0 : stopped(error);
+    return code == 0 || store_code_is_soft(code) ? 0 : stopped(error);
 }

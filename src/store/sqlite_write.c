@@ -26,10 +26,6 @@ int sqlite_count_wal(void *self, sqlite3 *db, const char *schema, int pages) {
     return SQLITE_OK;
 }
 
-static int is_soft(int code) {
-    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
-}
-
 static int checkpoint(struct sqlite_backend *self, int mode, struct hf_error *error) {
     int in_wal = 0, saved = 0;
     if (mode != SQLITE_CHECKPOINT_PASSIVE)
@@ -42,7 +38,7 @@ static int checkpoint(struct sqlite_backend *self, int mode, struct hf_error *er
     if (rc == SQLITE_OK || rc == SQLITE_BUSY)
         return 0;
     int code = sqlite_conn_error(self->writer, rc, error);
-    if (!is_soft(code))
+    if (!store_code_is_soft(code))
         self->checkpoint_failed = code;
     return error_wrap(error, code, "write the WAL back");
 }
@@ -214,7 +210,7 @@ int sqlite_commit(struct store_backend *backend, struct hf_error *error) {
     if (code)
         return code;
     code = sqlite_conn_run(self->writer, commit, error);
-    if (code && is_soft(code) && sqlite_vfs_wal_syncs(self->writer->db) == syncs)
+    if (code && store_code_is_soft(code) && sqlite_vfs_wal_syncs(self->writer->db) == syncs)
         return code;
     if (code) {
         self->is_broken = 1;
