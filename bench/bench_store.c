@@ -7,18 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "holdfast.h"
+#include "measure.h"
 
 enum {
-    DOCUMENTS = 56278,
-    DOCUMENT_BYTES = 2500,
     ROUNDS = 5,
     SAVE_ROUNDS = 3,
     COMMITS = 400, /* of one caller in a round */
@@ -26,67 +23,6 @@ enum {
     CALLER_COMMITS = 250,         /* of each in a round */
     LOG_BYTES = 64 * 1024 * 1024, /* written before, and used again and again */
 };
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void must(int condition, const char *what) {
-    if (condition)
-        return;
-    fprintf(stderr, "bench_store: %s failed\n", what);
-    exit(1);
-}
-
-static int compare_double(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return left < right ? -1 : left > right;
-}
-
-static double median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof *values, compare_double);
-    return values[count / 2];
-}
-
-/* ratio: how many times worse than the limit. */
-static void report(const char *name, double value, const char *unit, double limit, double ratio) {
-    printf("%s %.*f %s %.*f %.2f\n", name, value < 10 ? 3 : 0, value, unit, limit < 10 ? 3 : 0, limit, ratio);
-    fflush(stdout);
-}
-
-/* ---- documents ---- */
-
-/* What a watched page's record is like: some fifty members of all types, about 2.5 KB. `turn` changes it. */
-static char *make_document(unsigned number, unsigned turn, size_t *ret_bytes) {
-    struct buf out;
-    struct json_writer writer;
-    char key[32], text[96];
-    buf_init(&out);
-    json_writer_init(&writer, &out, 0);
-    json_begin_object(&writer);
-    json_put_i64(&writer, "turn", turn);
-    snprintf(text, sizeof text, "https://www.example.org/products/%u/details?session=%x", number, number * 40503u);
-    json_put_string(&writer, "url", text);
-    for (unsigned i = 0; out.size < DOCUMENT_BYTES - 40; i++) {
-        snprintf(key, sizeof key, "%s_%u", i % 2 ? "previous" : "last", i);
-        snprintf(text, sizeof text, "%08x of \"%u\" – %u", number * 2654435761u + i, number, i);
-        if (i % 4 == 0)
-            json_put_i64(&writer, key, (int64_t)number * 1000 + i);
-        else if (i % 4 == 1)
-            json_put_bool(&writer, key, i % 3 == 0);
-        else if (i % 4 == 2)
-            json_put_string(&writer, key, text);
-        else
-            json_put_raw(&writer, key, "[1,2.50,null,{\"a\":true}]", 24);
-    }
-    json_end_object(&writer);
-    *ret_bytes = out.size;
-    char *document = buf_take(&out);
-    must(document != NULL, "make document");
-    return document;
-}
 
 static struct {
     char *text;
@@ -103,20 +39,6 @@ static void make_documents(void) {
 }
 
 /* ---- files ---- */
-
-static int open_file(const char *name, int flags) {
-    int fd = open(name, O_RDWR | O_CLOEXEC | flags, 0600);
-    must(fd >= 0, name);
-    return fd;
-}
-
-static void write_fully(int fd, const char *bytes, size_t size, off_t offset) {
-    while (size > 0) {
-        ssize_t done = pwrite(fd, bytes, size, offset);
-        must(done > 0, "pwrite");
-        bytes += done, size -= (size_t)done, offset += done;
-    }
-}
 
 /* A file whose blocks are written: what is written over it later changes no metadata. */
 static int make_log(void) {

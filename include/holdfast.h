@@ -139,19 +139,72 @@ struct hf_event {
     const char *who;
 };
 
+/* Called now and then by what lasts. total is 0 while it is not known. Return 0 to go on; anything else gives it up
+ * with HF_ERR_CANCELLED. */
+typedef int (*hf_progress)(void *arg, uint64_t done, uint64_t total);
+
+struct hf_finding {
+    const char *kind; /* NULL when the finding is about the store as a whole */
+    const char *id;   /* NULL when it is not known */
+    const char *what; /* one of HF_FINDING_MAP's words */
+    const char *text;
+    const char *path;   /* of the file it is about, relative to the store; NULL when it is about none */
+    const char *action; /* what was done about it: "reported", "marked", "taken", "put_back", "kept_aside" */
+};
+typedef void (*hf_finding_visit)(void *arg, const struct hf_finding *finding);
+
+/* What check, the auditor and the opening of a tree can find: X("word", "what it means"). */
+#define HF_FINDING_MAP(X)                                                                                              \
+    X("bad_checksum", "stored bytes do not match their checksum")                                                      \
+    X("bad_hash", "the hash is not that of the document")                                                              \
+    X("bad_json", "the document is not JSON")                                                                          \
+    X("bad_structure", "the backend's own structure is damaged")                                                       \
+    X("missing_index", "an index lacks a row, or has one too many")                                                    \
+    X("lost_record", "an index names a record whose row cannot be read")                                               \
+    X("damaged_file", "a file is empty, cut short, not JSON, or too deep")                                             \
+    X("oversize_file", "a file is over the size limit")                                                                \
+    X("unreadable_file", "a file cannot be read")                                                                      \
+    X("missing_file", "a record's file is not there")                                                                  \
+    X("foreign_edit", "a file was changed by another program")                                                         \
+    X("foreign_file", "a file was added by another program")                                                           \
+    X("bad_name", "no id has a file of this name")                                                                     \
+    X("pending_file", "a committed record could not be written to its file yet")                                       \
+    X("unmarked_change", "the owner changed a document without marking it")                                            \
+    X("unmarked_new", "the owner holds a document that was never marked")                                              \
+    X("missing_in_owner", "the owner no longer holds a document that is stored")                                       \
+    X("unverifiable", "a part could not be read, and so not be checked")
+
 struct hf_store_options {
     uint32_t struct_bytes;       /* sizeof(struct hf_store_options) */
     uint32_t max_document_bytes; /* 0: 10 MiB; at most 900,000,000 */
     uint32_t max_document_depth; /* 0: 128; at most 1,024 */
     uint32_t events_keep;        /* how many newest events are kept at least; 0: 100,000 */
     int read_only;               /* 1: nothing is written, and what would write fails with HF_ERR_READ_ONLY */
+    uint32_t max_queue_bytes;    /* of batches that wait to be committed; 0: 64 MiB */
+    hf_progress progress;        /* of opening, where there is much to read; may be NULL */
+    void *progress_arg;
+    hf_finding_visit found; /* what opening finds: damaged files, edits by other programs; may be NULL */
+    void *found_arg;
 };
 
-/* Opens the store named by url: "sqlite:FILE" or "memory:". FILE is created when it does not exist (not when
- * read_only). A sqlite store belongs to one process at a time; the second gets HF_ERR_LOCKED with the holder in the
- * message. Errors: LOCKED, NOT_OURS, SCHEMA_NEWER, CORRUPT, CANNOT_CREATE, PERMISSION, READ_ONLY, NO_SPACE, IO,
- * NO_MEMORY, INVALID. The handle may be used by many threads at once. Do not use it in a child after fork. options may
- * be NULL. */
+/* Opens the store named by url:
+ *   sqlite:FILE       one database file
+ *   tree:DIR?OPTIONS  a readable JSON file for each record, beside an index in DIR/.holdfast
+ *   memory:           nothing outlives the close
+ * OPTIONS of a tree, joined by '&':
+ *   layout=kind   DIR/KIND/ID.json (the default); layout=watch: DIR/ID/KIND.json, and DIR/ID.json for the kind
+ *                 "settings": the layout of changedetection.io's datastore
+ *   durable=batch what another program finds after a power cut is whole, old or new (the default: one sync of the file
+ *                 system for many files); file: and it finds every acknowledged record; none: it may find files empty
+ *                 until the store was opened again. Acknowledged records are never lost with any of them.
+ *   ours=KIND,…   a file of these kinds that another program changed is put back; of all others the change is taken as
+ *                 a new revision. What is not kept stays in DIR/.holdfast/aside.
+ *   threads=N     that write and read files; 0: as many as are good (the default)
+ * FILE and DIR are created when they do not exist (not when read_only). A tree that was never opened to be written is
+ * read from its files when read_only. A store belongs to one process at a time; the second gets HF_ERR_LOCKED with the
+ * holder in the message. Errors: LOCKED, NOT_OURS, SCHEMA_NEWER, CORRUPT, CANNOT_CREATE, PERMISSION, READ_ONLY,
+ * NO_SPACE, IO, NO_MEMORY, INVALID. The handle may be used by many threads at once. Do not use it in a child after
+ * fork. options may be NULL. */
 HF_PUBLIC HF_MUST_USE int hf_store_open(const char *url, const struct hf_store_options *options,
                                         struct hf_store **ret_store, struct hf_error *error);
 
@@ -203,13 +256,15 @@ struct hf_commit_result {
 /* Commits and waits: when it returns 0, the changes are on disk and will be found after a power cut. What several
  * threads commit at once shares one transaction and one fsync. Takes the batch: *batch is NULL afterwards in any case.
  * ret_result may be NULL. Errors: BAD_JSON, TOO_LARGE, EXISTS (HF_IF_ABSENT), PRECONDITION (the other conditions),
- * NOT_FOUND, NO_SPACE, QUOTA, READ_ONLY: nothing of the batch is there, and the store works on; FAILED, IO: the store
- * has stopped, and what was acknowledged earlier is safe. Thread-safe. */
+ * NOT_FOUND, NO_SPACE, QUOTA, READ_ONLY, NO_MEMORY, PERMISSION, TOO_MANY_FILES, CORRUPT (what the batch changes lies
+ * among damaged bytes): nothing of the batch is there, and the store works on; FAILED, IO: the store has stopped, and
+ * what was acknowledged earlier is safe. Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_commit(struct hf_store *store, struct hf_batch **batch,
                                           struct hf_commit_result *ret_result, struct hf_error *error);
 
-/* As hf_store_commit, but returns at once; `done` is called exactly once, from the store's writer thread (or from
- * inside this call when the batch is refused at once), and must not block or call the store back. */
+/* As hf_store_commit, but does not wait for the disk; `done` is called exactly once, from the store's writer thread (or
+ * from inside this call when the batch is refused at once), and must not block or call the store back. While the
+ * batches that wait take more than options.max_queue_bytes, this call blocks until the writer took some of them. */
 typedef void (*hf_commit_done)(void *arg, int code, const struct hf_commit_result *result,
                                const struct hf_error *error);
 HF_PUBLIC void hf_store_commit_async(struct hf_store *store, struct hf_batch **batch, hf_commit_done done, void *arg);
@@ -233,8 +288,8 @@ typedef int (*hf_record_visit)(void *arg, const struct hf_record *record, int co
 typedef int (*hf_event_visit)(void *arg, const struct hf_event *event);
 
 /* Walks the records of a kind in the byte order of their ids, from the first id greater than `after` (NULL: from the
- * beginning), at most `limit` of them (0: all). kind NULL: all kinds, in the order (kind, id); `after` must be NULL
- * then. One consistent snapshot. Thread-safe. */
+ * beginning), at most `limit` of them (0: all). kind NULL: all kinds, in the order (kind, id); `after` is then
+ * "KIND/ID". One consistent snapshot. Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_scan(struct hf_store *store, const char *kind, const char *after, uint64_t limit,
                                         hf_record_visit visit, void *arg, struct hf_error *error);
 
@@ -260,23 +315,208 @@ HF_PUBLIC HF_MUST_USE int hf_store_watch(struct hf_store *store, hf_store_change
                                          struct hf_watch **ret_watch, struct hf_error *error);
 HF_PUBLIC void hf_watch_close(struct hf_watch **watch);
 
-struct hf_finding {
-    const char *kind; /* NULL when the finding is about the file as a whole */
-    const char *id;
-    const char *what; /* "bad_checksum", "bad_hash", "bad_structure", "missing_index", … */
-    const char *text;
-};
-typedef void (*hf_finding_visit)(void *arg, const struct hf_finding *finding);
-
 struct hf_check_result {
     uint64_t records, history, events; /* rows that were read */
     uint64_t findings;
 };
 
 /* Reads everything, compares every checksum and hash, and has the backend check its own structure. Returns 0 when it
- * could read all of it, whether it found something or not. `visit` may be NULL. Errors: IO, CORRUPT (cannot go on). */
+ * could read all of it, whether it found something or not. `visit` may be NULL. Errors: IO, CORRUPT (cannot go on).
+ * Thread-safe. */
 HF_PUBLIC HF_MUST_USE int hf_store_check(struct hf_store *store, hf_finding_visit visit, void *arg,
                                          struct hf_check_result *ret_result, struct hf_error *error);
+
+/* The same in slices, for those who have other things to do in between: begin with a cursor of zeros, and call it until
+ * cursor.is_done. Each call reads about max_rows rows and adds to *result. Rows are checked as they are when the slice
+ * comes to them. */
+struct hf_check_cursor {
+    int without_structure; /* set by the caller: leave out what can only be done in one piece */
+    int is_done;
+    uint64_t done, total; /* rows read so far, and about how many there are */
+    uint32_t stage;       /* the backend's */
+    uint64_t at;
+    char key[HF_KIND_MAX + HF_ID_MAX + 2];
+};
+HF_PUBLIC HF_MUST_USE int hf_store_check_slice(struct hf_store *store, struct hf_check_cursor *cursor,
+                                               uint64_t max_rows, hf_finding_visit visit, void *arg,
+                                               struct hf_check_result *result, struct hf_error *error);
+
+/* Gives back what deletions left: rewrites the backend's files where that makes them smaller. Commits wait meanwhile.
+ * Crash-safe. *ret_result may be NULL. Errors: NO_SPACE (as much again is needed for a while), READ_ONLY, FAILED, IO.
+ */
+struct hf_compact_result {
+    uint64_t bytes_before, bytes_after;
+};
+HF_PUBLIC HF_MUST_USE int hf_store_compact(struct hf_store *store, struct hf_compact_result *ret_result,
+                                           struct hf_error *error);
+
+/* Copies every record of one store to another, of any backends, with its times and who changed it last; revisions are
+ * the new store's. A record that is there with the same hash is left, so a copy that was broken off goes on where it
+ * ended; then everything is read again from both and compared. Errors: CONFLICT (`to` has another document under the
+ * key, and overwrite is 0; nothing of the kind is copied any more), CORRUPT (a record of `from` is damaged, and salvage
+ * is 0; or the comparison failed), CANCELLED, and those of commit. `from` may be read-only. */
+struct hf_copy_options {
+    uint32_t struct_bytes;
+    int with_history; /* 1: kept versions too (of records that are there now) */
+    int overwrite;    /* 1: documents of `to` that differ are replaced */
+    int salvage;      /* 1: go round what cannot be read, and tell of it by `found` */
+    hf_progress progress;
+    void *progress_arg;
+    hf_finding_visit found;
+    void *found_arg;
+};
+struct hf_copy_result {
+    uint64_t records;  /* of `from` that could be read */
+    uint64_t written;  /* of them: copied now */
+    uint64_t same;     /* of them: there already */
+    uint64_t damaged;  /* could not be read */
+    uint64_t verified; /* read again from both, and equal */
+};
+HF_PUBLIC HF_MUST_USE int hf_store_copy(struct hf_store *from, struct hf_store *to,
+                                        const struct hf_copy_options *options, struct hf_copy_result *ret_result,
+                                        struct hf_error *error);
+
+/* ---------------------------------------------------------------------------------------------------------------- *
+ * Saver: write-behind for a program that holds its documents itself
+ *
+ * The owner changes a document and marks its key; the saver asks for the document later, skips it when its hash is what
+ * is stored, and commits the others in batches. A mark is never lost: not while that key is being saved, not when the
+ * save fails.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+struct hf_saver;
+struct hf_document; /* where the owner puts the JSON text it is asked for */
+
+/* Appends a copy of the bytes; may be called several times. Errors are remembered. */
+HF_PUBLIC void hf_document_add(struct hf_document *document, const char *json, size_t bytes);
+/* Instead: lends the whole text, which must stay as it is until options.returned was called for the key (or for ever,
+ * when there is no such callback). */
+HF_PUBLIC void hf_document_lend(struct hf_document *document, const char *json, size_t bytes);
+
+/* Gives the document as it is now; called from the saver's threads, several at once, never for one key at a time twice.
+ * Return 0, HF_ERR_NOT_FOUND when the owner deleted it (it is then deleted from the store), or another code (it stays
+ * marked and is asked for again). `tag` is what the key was marked or listed with. Must not call the saver. */
+typedef int (*hf_document_give)(void *arg, const char *kind, const char *id, void *tag, struct hf_document *document);
+typedef void (*hf_document_returned)(void *arg, const char *kind, const char *id, void *tag);
+/* Lists what the owner holds: calls visit for each key. Return 0, or what stopped it. */
+typedef int (*hf_key_visit)(void *arg, const char *kind, const char *id, void *tag);
+typedef int (*hf_document_each)(void *arg, hf_key_visit visit, void *visit_arg);
+
+enum hf_notice_level { HF_NOTICE = 1, HF_WARNING = 2, HF_CRITICAL = 3 };
+/* One line for the owner's log; from any thread; must not call the saver. Said when something begins, not each time. */
+typedef void (*hf_notice)(void *arg, enum hf_notice_level level, const char *text);
+
+enum hf_durability {
+    HF_SOON = 0,   /* mark returns at once; saved within the interval */
+    HF_COMMIT = 1, /* mark returns when the document is on disk */
+};
+
+struct hf_saver_options {
+    uint32_t struct_bytes;
+    enum hf_durability durability;
+    uint32_t interval_ms;    /* between the ends of standard saves; 0: 10,000 */
+    uint32_t batch;          /* documents in one commit; 0: 50 */
+    uint32_t threads;        /* at most, and never more than there are processors; 0: 20 */
+    uint32_t warning_dirty;  /* so many marked keys are warned of; 0: 500 */
+    uint32_t critical_dirty; /* 0: 1,000 */
+    hf_document_give give;
+    hf_document_returned returned; /* may be NULL */
+    hf_document_each each;         /* may be NULL: then what was ever marked or loaded is what the owner holds */
+    hf_notice notice;              /* may be NULL */
+    void *arg;                     /* of all of these */
+    const char *who;               /* kept with each change; may be NULL */
+};
+
+/* Starts saving to the store, which must stay open longer than the saver. Strings are copied. Errors: INVALID,
+ * NO_MEMORY, TOO_MANY_FILES. Do not use it in a child after fork. */
+HF_PUBLIC HF_MUST_USE int hf_saver_open(struct hf_store *store, const struct hf_saver_options *options,
+                                        struct hf_saver **ret_saver, struct hf_error *error);
+
+/* Saves what is marked, then ends. When that is not possible it fails, and the saver stays as it was: mend the cause
+ * and call it again, or give up what is not saved with hf_saver_abandon. */
+HF_PUBLIC HF_MUST_USE int hf_saver_close(struct hf_saver **saver, struct hf_error *error);
+HF_PUBLIC void hf_saver_abandon(struct hf_saver **saver);
+
+/* Walks the stored records of a kind, as hf_store_scan does, and remembers their hashes: the owner takes its documents
+ * from here, and what it never changes is never written again. visit may be NULL. */
+HF_PUBLIC HF_MUST_USE int hf_saver_load(struct hf_saver *saver, const char *kind, hf_record_visit visit, void *arg,
+                                        struct hf_error *error);
+
+enum hf_urgency { HF_STANDARD = 0, HF_URGENT = 1 };
+/* Says that the document of this key changed, or was deleted. Urgent: a save begins at once instead of within the
+ * interval. With HF_COMMIT it waits, and gives the save's error (the key then stays marked); with HF_SOON it only fails
+ * when the key cannot be remembered. Thread-safe. Errors: BAD_ID, NO_MEMORY; with HF_COMMIT those of commit. */
+HF_PUBLIC HF_MUST_USE int hf_saver_mark(struct hf_saver *saver, const char *kind, const char *id, void *tag,
+                                        enum hf_urgency urgency, struct hf_error *error);
+
+/* Saves all that is marked now and waits. Thread-safe. Errors: of the first document that could not be saved. */
+HF_PUBLIC HF_MUST_USE int hf_saver_flush(struct hf_saver *saver, struct hf_error *error);
+/* Marks everything that the owner holds, saves it and waits: for before a backup. What is unchanged is not written. */
+HF_PUBLIC HF_MUST_USE int hf_saver_save_all(struct hf_saver *saver, struct hf_error *error);
+
+/* How saving goes. HEALTHY, WARNING and CRITICAL by these rules, the first that holds:
+ *   CRITICAL  the store stopped; the saver's thread ended; the oldest unsaved change is older than ten intervals and
+ *             five minutes
+ *   WARNING   the oldest unsaved change is older than two intervals and 300 s; over critical_dirty keys are marked;
+ *             the last save failed; over 1 % of all saves failed
+ *   HEALTHY   otherwise: having nothing to save is healthy */
+enum hf_health_status { HF_HEALTHY = 0, HF_HEALTH_WARNING = 1, HF_HEALTH_CRITICAL = 2 };
+struct hf_health {
+    enum hf_health_status status;
+    char message[160];
+    int thread_alive;
+    uint64_t dirty;            /* keys that are marked */
+    uint64_t dirty_settings;   /* of them: of the kind "settings" */
+    uint64_t in_flight;        /* documents that are being saved */
+    int64_t oldest_unsaved_ms; /* age of the oldest change that is not on disk; 0: none */
+    int64_t last_save_ms;      /* since the last save that worked; -1: there was none */
+    uint64_t save_cycles;
+    uint64_t total_saves;     /* documents written */
+    uint64_t total_unchanged; /* skipped: the hash was what is stored */
+    uint64_t total_deleted;
+    uint64_t total_errors; /* documents that could not be saved, each time */
+    double error_rate_percent;
+    uint64_t unmarked_found;    /* by audits */
+    struct hf_error last_error; /* code 0 when the last save worked */
+};
+HF_PUBLIC void hf_saver_health(struct hf_saver *saver, struct hf_health *ret_health);
+
+/* ---------------------------------------------------------------------------------------------------------------- *
+ * Auditor: a safety net under marks and under disks
+ *
+ * Each cycle takes the next shard: of what the owner holds (a changed document that nobody marked) and of what is
+ * stored (rot; a file that another program changed). What the owner holds belongs to a shard by the hash of its key,
+ * what is stored by a place that moves on: a set that grows or shrinks moves no boundary, and everything is looked at
+ * once in as many cycles as there are shards. What is found is told, and kept as a record of the kind "finding", so
+ * that it is an event too.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+struct hf_auditor;
+struct hf_auditor_options {
+    uint32_t struct_bytes;
+    uint32_t interval_ms;   /* between cycles; 0: 10,000; UINT32_MAX: no thread, hf_auditor_run does every cycle */
+    uint32_t shards;        /* 0: 5; at most 1,000 */
+    struct hf_saver *saver; /* whose owner is audited; NULL: only what is stored */
+    int not_stored;         /* 1: leave out what is stored */
+    int without_records;    /* 1: findings are told, but not kept in the store */
+    hf_finding_visit found; /* from the auditor's thread; may be NULL */
+    void *arg;
+};
+struct hf_audit_result {
+    uint64_t audited; /* documents of the owner */
+    uint64_t checked; /* stored rows and files */
+    uint64_t findings;
+    uint64_t cycles; /* shards that were done */
+};
+/* Errors: INVALID, NO_MEMORY. The store and the saver must stay open longer than the auditor. */
+HF_PUBLIC HF_MUST_USE int hf_auditor_open(struct hf_store *store, const struct hf_auditor_options *options,
+                                          struct hf_auditor **ret_auditor, struct hf_error *error);
+HF_PUBLIC void hf_auditor_close(struct hf_auditor **auditor);
+/* Does the next shard now (every_shard: all of them), in the caller's thread. ret_result: of this call; may be NULL. */
+HF_PUBLIC HF_MUST_USE int hf_auditor_run(struct hf_auditor *auditor, int every_shard,
+                                         struct hf_audit_result *ret_result, struct hf_error *error);
+/* Since it was opened. Thread-safe. */
+HF_PUBLIC void hf_auditor_totals(struct hf_auditor *auditor, struct hf_audit_result *ret_totals);
 
 #ifdef __cplusplus
 }

@@ -24,12 +24,19 @@ void store_list_handler(struct api_call *call);
 void store_history_handler(struct api_call *call);
 void store_events_handler(struct api_call *call);
 void store_check_handler(struct api_call *call);
+void store_compact_handler(struct api_call *call);
+void store_import_handler(struct api_call *call);
 
 void token_create_handler(struct api_call *call);
 void token_list_handler(struct api_call *call);
 void token_link_handler(struct api_call *call);
 void token_rm_handler(struct api_call *call);
 void status_handler(struct api_call *call);
+
+void live_handler(struct api_call *call);
+void ready_handler(struct api_call *call);
+void health_handler(struct api_call *call);
+void metrics_handler(struct api_call *call);
 
 /* Replies over this size are refused: whoever asks for more pages with limit and after. */
 enum { REPLY_MAX_BYTES = 256 << 20 };
@@ -45,5 +52,9 @@ void handler_add_encoded(struct buf *out, const char *text); /* percent-encodes 
 /* A strong ETag of a hash. */
 void handler_add_etag(struct api_call *call, const uint8_t hash[HF_HASH_BYTES]);
 void handler_add_revision(struct api_call *call, uint64_t revision);
+
+/* Why a record that a scan gave as damaged is so: the reason that reading it alone gives. In scratch, or static. */
+const char *store_explain_damage(struct hf_store *store, const struct hf_record *record, int code,
+                                 struct hf_error *scratch);
 
 #endif

@@ -56,7 +56,7 @@ static int read_conditions(struct api_call *call, struct hf_change_options *opti
     return code == 0 ? absent_condition(call, options) : code;
 }
 
-static void write_result(struct api_call *call, const struct hf_commit_result *result) {
+static void write_result(struct api_call *call, const struct hf_commit_result *result, int is_rehearsal) {
     struct json_writer json;
     char hash[2 * HF_HASH_BYTES + 1];
     int is_put = strcmp(call->operation->method, "PUT") == 0;
@@ -69,7 +69,9 @@ static void write_result(struct api_call *call, const struct hf_commit_result *r
     json_put_string(&json, "hash", is_put ? hash : NULL);
     json_put_bool(&json, "changed", result->changed);
     json_put_bool(&json, "created", result->created);
-    json_put_bool(&json, "durable", 1);
+    json_put_bool(&json, "durable", !is_rehearsal);
+    if (is_rehearsal)
+        json_put_bool(&json, "dry_run", 1);
     json_end_object(&json);
     if (is_put)
         handler_add_etag(call, result->hash);
@@ -82,7 +84,7 @@ static void committed(void *arg, int code, const struct hf_commit_result *result
     if (code == 0) {
         if (result->created)
             call->status = 201;
-        write_result(call, result);
+        write_result(call, result, 0);
     } else {
         error_copy(&call->error, error);
         if (code == HF_ERR_EXISTS && call->parameter(call, "if-none-match"))
@@ -91,14 +93,69 @@ static void committed(void *arg, int code, const struct hf_commit_result *result
     handler_reply(call, code);
 }
 
+/* ---- what would be done ---- */
+
+static int check_conditions(struct api_call *call, const struct hf_change_options *options,
+                            const struct hf_record *old) {
+    if (options->condition == HF_IF_ABSENT && old)
+        return error_set(&call->error, HF_ERR_EXISTS, "commit '%s/%s': there is one already", old->kind, old->id);
+    if ((options->condition == HF_IF_PRESENT && !old) ||
+        (options->condition == HF_IF_REVISION && (!old || old->revision != options->if_revision)) ||
+        (options->condition == HF_IF_HASH && (!old || memcmp(old->hash, options->if_hash, HF_HASH_BYTES) != 0)))
+        return error_set(&call->error, HF_ERR_PRECONDITION, "commit '%s/%s': it is not what was asked for",
+                         call->parameter(call, "kind"), call->parameter(call, "id"));
+    return 0;
+}
+
+static int hash_body(struct api_call *call, uint8_t ret_hash[HF_HASH_BYTES]) {
+    JSON_AUTO struct json_doc doc;
+    BUF_AUTO struct buf canonical;
+    json_init(&doc);
+    buf_init(&canonical);
+    return json_hash(&doc, &canonical, call->body, call->body_bytes, NULL, ret_hash, &call->error);
+}
+
+static int rehearse(struct api_call *call, enum hf_what what, const struct hf_change_options *options) {
+    struct hf_commit_result result = {.changed = 1};
+    struct hf_record *old = NULL;
+    int code = hf_store_get(call->context->store, call->parameter(call, "kind"), call->parameter(call, "id"), &old,
+                            &call->error);
+    if (code == HF_ERR_NOT_FOUND && what == HF_PUT) {
+        error_clear(&call->error);
+        result.created = 1;
+        code = 0;
+    }
+    if (code == 0)
+        code = check_conditions(call, options, old);
+    if (code == 0 && what == HF_PUT)
+        code = hash_body(call, result.hash);
+    if (code == 0 && what == HF_PUT && old)
+        result.changed = memcmp(result.hash, old->hash, HF_HASH_BYTES) != 0;
+    if (code == 0) {
+        result.revision = old ? old->revision : 0;
+        write_result(call, &result, 1);
+    }
+    hf_record_free(&old);
+    return code;
+}
+
+/* ---- doing it ---- */
+
 static void change(struct api_call *call, enum hf_what what) {
     const char *kind = call->parameter(call, "kind");
     const char *id = call->parameter(call, "id");
     struct hf_change_options options = {0};
     struct hf_batch *batch = NULL;
+    int is_rehearsal = 0;
     int code = internal_kind_check_write(kind, &call->error);
     if (code == 0)
         code = read_conditions(call, &options);
+    if (code == 0)
+        code = handler_bool(call, "dry-run", &is_rehearsal);
+    if (code == 0 && is_rehearsal) {
+        handler_reply(call, rehearse(call, what, &options));
+        return;
+    }
     if (code == 0)
         code = hf_batch_new(call->who, &batch, &call->error);
     if (code == 0 && what == HF_PUT)

@@ -49,14 +49,16 @@ void source_list_handler(struct api_call *call) {
     uint64_t limit = 0;
     int code = handler_number(call, "limit", UINT32_MAX, 0, &limit);
     if (code == 0)
-        code = source_list(call->context->store, call->parameter(call, "after"), limit, &call->reply, &call->error);
+        code = source_list(call->context->store, call->context->unsaved, call->parameter(call, "after"), limit,
+                           &call->reply, &call->error);
     if (code == 0)
         add_next_page(call, limit);
     handler_reply(call, code);
 }
 
 void source_show_handler(struct api_call *call) {
-    handler_reply(call, source_show(call->context->store, name_of(call), &call->reply, &call->error));
+    handler_reply(call,
+                  source_show(call->context->store, call->context->unsaved, name_of(call), &call->reply, &call->error));
 }
 
 void source_start_handler(struct api_call *call) {

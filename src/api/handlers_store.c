@@ -1,11 +1,16 @@
 /* Reading records. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/handlers.h"
 #include "api/internal_kind.h"
+#include "api/record_row.h"
 #include "base/text.h"
 
-enum { LIST_STOPPED = 1, FINDINGS_SHOWN = 1000 };
+enum {
+    LIST_STOPPED = 1,
+    PAGE_BYTES = 8 << 20, /* a page that is so large ends, however few records it has */
+};
 
 static int is_etag_known(const char *etags, const char *etag) {
     if (!etags)
@@ -78,117 +83,105 @@ void store_get_handler(struct api_call *call) {
     handler_reply(call, code);
 }
 
+/* ---- lists ---- */
+
 struct listing {
     struct api_call *call;
+    const char *kind; /* NULL: all that may be read */
     struct json_writer json;
     uint64_t limit, count; /* limit 0: all */
-    char last[HF_ID_MAX + 1];
-    int has_more;
+    int is_history, has_more;
+    char last[HF_KIND_MAX + HF_ID_MAX + 2]; /* what the next page begins behind */
 };
 
-static void write_record(struct json_writer *json, const struct hf_record *record, int code) {
-    char hash[2 * HF_HASH_BYTES + 1];
-    text_hex(record->hash, HF_HASH_BYTES, hash);
-    json_begin_object(json);
-    json_put_string(json, "kind", record->kind);
-    json_put_string(json, "id", record->id);
-    json_put_i64(json, "revision", (int64_t)record->revision);
-    json_put_string(json, "hash", record->json || code != 0 ? hash : NULL);
-    json_put_time(json, "created_at", record->created_ms);
-    json_put_time(json, "updated_at", record->updated_ms);
-    json_put_string(json, "who", record->who);
-    if (code != 0)
-        json_put_bool(json, "damaged", 1);
-    json_key(json, "doc");
-    if (record->json && code == 0)
-        json_raw(json, record->json, record->json_bytes);
-    else
-        json_null(json);
-    json_end_object(json);
+const char *store_explain_damage(struct hf_store *store, const struct hf_record *record, int code,
+                                 struct hf_error *scratch) {
+    struct hf_record *again = NULL;
+    char front[HF_KIND_MAX + HF_ID_MAX + 16];
+    snprintf(front, sizeof front, "get '%s/%s': ", record->kind, record->id);
+    error_clear(scratch);
+    if (hf_store_get(store, record->kind, record->id, &again, scratch) == 0) {
+        hf_record_free(&again);
+        return hf_code_text(code);
+    }
+    size_t bytes = strlen(front);
+    return strncmp(scratch->message, front, bytes) == 0 ? scratch->message + bytes : scratch->message;
+}
+
+static int is_page_full(const struct listing *listing) {
+    return listing->limit && !listing->is_history &&
+           (listing->count == listing->limit || listing->call->reply.size > PAGE_BYTES);
+}
+
+static void write_damaged(struct listing *listing, const struct hf_record *record, int code) {
+    struct hf_error error = {0};
+    const char *problem = hf_code_text(code);
+    if (!listing->is_history)
+        problem = store_explain_damage(listing->call->context->store, record, code, &error);
+    record_row_write(&listing->json, record, problem);
 }
 
 static int visit_record(void *arg, const struct hf_record *record, int code) {
     struct listing *listing = arg;
-    if (listing->limit && listing->count == listing->limit) {
+    if (!listing->kind && internal_kind_check_read(record->kind, NULL) != 0)
+        return 0;
+    if (is_page_full(listing)) {
         listing->has_more = 1;
         return LIST_STOPPED;
     }
     if (listing->call->reply.failed || listing->call->reply.size > REPLY_MAX_BYTES)
         return LIST_STOPPED;
-    write_record(&listing->json, record, code);
-    strncpy(listing->last, record->id, HF_ID_MAX);
+    if (code == 0)
+        record_row_write(&listing->json, record, NULL);
+    else
+        write_damaged(listing, record, code);
+    snprintf(listing->last, sizeof listing->last, "%s%s%s", listing->kind ? "" : record->kind, listing->kind ? "" : "/",
+             record->id);
     listing->count++;
     return 0;
 }
 
-void store_list_handler(struct api_call *call) {
+static int begin_listing(struct api_call *call, int is_history, struct listing *ret_listing) {
     const char *kind = call->parameter(call, "kind");
-    struct listing listing = {.call = call};
-    int code = internal_kind_check_read(kind, &call->error);
+    *ret_listing = (struct listing){.call = call, .kind = kind, .is_history = is_history};
+    int code = kind ? internal_kind_check_read(kind, &call->error) : 0;
     if (code == 0)
-        code = handler_number(call, "limit", UINT32_MAX, 0, &listing.limit);
+        code = handler_number(call, "limit", UINT32_MAX, 0, &ret_listing->limit);
     if (code == 0) {
-        json_writer_init(&listing.json, &call->reply, 0);
-        json_begin_array(&listing.json);
-        code = hf_store_scan(call->context->store, kind, call->parameter(call, "after"),
-                             listing.limit ? listing.limit + 1 : 0, visit_record, &listing, &call->error);
-        json_end_array(&listing.json);
+        json_writer_init(&ret_listing->json, &call->reply, 0);
+        json_begin_array(&ret_listing->json);
     }
-    if (code >= 0 && listing.has_more)
-        handler_add_next(call, arena_printf(&call->arena, "/api/v1/records/%s", kind), listing.last, listing.limit);
+    return code;
+}
+
+static void end_listing(struct listing *listing, int code) {
+    struct api_call *call = listing->call;
+    if (code >= 0) {
+        const char *kind = listing->kind;
+        json_end_array(&listing->json);
+        if (listing->has_more)
+            handler_add_next(call, arena_printf(&call->arena, "/api/v1/records%s%s", kind ? "/" : "", kind ? kind : ""),
+                             listing->last, listing->limit);
+    }
     handler_reply(call, code < 0 ? code : 0);
+}
+
+/* Of all kinds the visit alone knows which rows may be shown: the scan cannot count them. */
+void store_list_handler(struct api_call *call) {
+    struct listing listing;
+    int code = begin_listing(call, 0, &listing);
+    if (code == 0)
+        code =
+            hf_store_scan(call->context->store, listing.kind, call->parameter(call, "after"),
+                          listing.kind && listing.limit ? listing.limit + 1 : 0, visit_record, &listing, &call->error);
+    end_listing(&listing, code);
 }
 
 void store_history_handler(struct api_call *call) {
-    const char *kind = call->parameter(call, "kind");
-    struct listing listing = {.call = call};
-    int code = internal_kind_check_read(kind, &call->error);
+    struct listing listing;
+    int code = begin_listing(call, 1, &listing);
     if (code == 0)
-        code = handler_number(call, "limit", UINT32_MAX, 0, &listing.limit);
-    if (code == 0) {
-        json_writer_init(&listing.json, &call->reply, 0);
-        json_begin_array(&listing.json);
-        code = hf_store_history(call->context->store, kind, call->parameter(call, "id"), listing.limit, visit_record,
-                                &listing, &call->error);
-        json_end_array(&listing.json);
-    }
-    handler_reply(call, code < 0 ? code : 0);
-}
-
-static void visit_finding(void *arg, const struct hf_finding *finding) {
-    struct listing *listing = arg;
-    if (listing->count++ >= FINDINGS_SHOWN)
-        return;
-    json_begin_object(&listing->json);
-    json_put_string(&listing->json, "kind", finding->kind);
-    json_put_string(&listing->json, "id", finding->id);
-    json_put_string(&listing->json, "what", finding->what);
-    json_put_string(&listing->json, "text", finding->text);
-    json_end_object(&listing->json);
-}
-
-void store_check_handler(struct api_call *call) {
-    BUF_AUTO struct buf findings;
-    struct listing listing = {.call = call};
-    struct hf_check_result result = {0};
-    struct json_writer json;
-    buf_init(&findings);
-    json_writer_init(&listing.json, &findings, 0);
-    json_begin_array(&listing.json);
-    int code = hf_store_check(call->context->store, visit_finding, &listing, &result, &call->error);
-    json_end_array(&listing.json);
-    if (code == 0 && findings.failed)
-        code = error_set(&call->error, HF_ERR_NO_MEMORY, "check the store: list what was found");
-    if (code == 0) {
-        json_writer_init(&json, &call->reply, 0);
-        json_begin_object(&json);
-        json_put_bool(&json, "clean", result.findings == 0);
-        json_put_i64(&json, "records", (int64_t)result.records);
-        json_put_i64(&json, "history", (int64_t)result.history);
-        json_put_i64(&json, "events", (int64_t)result.events);
-        json_put_i64(&json, "finding_count", (int64_t)result.findings);
-        json_put_raw(&json, "findings", buf_text(&findings), findings.size);
-        json_end_object(&json);
-    }
-    handler_reply(call, code);
+        code = hf_store_history(call->context->store, listing.kind, call->parameter(call, "id"), listing.limit,
+                                visit_record, &listing, &call->error);
+    end_listing(&listing, code);
 }

@@ -27,10 +27,11 @@ struct http_server {
     struct pool *pool;
     struct herald *herald;
     struct buf openapi;
-    atomic_int is_closing; /* new requests are refused */
-    atomic_int is_stopped; /* handlers are not started any more */
-    atomic_int working;    /* handlers and streams that may have a connection suspended */
-    pthread_mutex_t mutex; /* active */
+    atomic_uint_fast64_t replies[6]; /* by the class of their status: 0xx … 5xx */
+    atomic_int is_closing;           /* new requests are refused */
+    atomic_int is_stopped;           /* handlers are not started any more */
+    atomic_int working;              /* handlers and streams that may have a connection suspended */
+    pthread_mutex_t mutex;           /* active */
     pthread_cond_t idle;
     unsigned active; /* requests that were begun and not completed */
 };
@@ -85,6 +86,7 @@ const char *http_header(const struct http_request *request, const char *name);
 /* http_reply.c */
 enum MHD_Result http_send(struct http_request *request);
 void http_add_static_headers(struct MHD_Response *response);
+void http_count_reply(struct http_server *server, unsigned status);
 
 /* http_stream.c: whether events were asked for as a stream, and its response. */
 int http_wants_stream(const struct http_request *request);

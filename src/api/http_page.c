@@ -1,9 +1,9 @@
 /* What lies outside /api: the first page, signing in, health, the API's description. */
 #include <stdio.h>
 
+#include "api/handlers.h"
 #include "api/http_inside.h"
 #include "api_assets.h"
-#include "store/store.h"
 
 static const char page_policy[] =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
@@ -63,25 +63,6 @@ static void signin_handler(struct api_call *call) {
     }
 }
 
-static void live_handler(struct api_call *call) {
-    call->content_type = "text/plain; charset=utf-8";
-    buf_add_text(&call->reply, "ok\n");
-    api_reply(call, 0);
-}
-
-static void ready_handler(struct api_call *call) {
-    struct json_writer json;
-    int code = store_health(call->context->store, &call->error);
-    if (code == 0) {
-        json_writer_init(&json, &call->reply, 0);
-        json_begin_object(&json);
-        json_put_string(&json, "status", "ok");
-        json_put_string(&json, "version", hf_version());
-        json_end_object(&json);
-    }
-    api_reply(call, code);
-}
-
 static void openapi_handler(struct api_call *call) {
     const struct buf *document = &call->context->server->openapi;
     buf_add(&call->reply, document->data, document->size);
@@ -95,15 +76,22 @@ static const struct api_parameter signin_parameters[] = {
 };
 
 #define PAGE(path, flags, parameters, handler)                                                                         \
-    { "page", NULL, "GET", path, API_SCOPE_NONE, flags, parameters, path, NULL, NULL, NULL, 200, handler }
+    { "page", NULL, "GET", path, API_SCOPE_NONE, flags, parameters, NULL, NULL, NULL, NULL, 200, handler }
 const struct api_operation http_pages[] = {
     PAGE("/", 0, no_parameters, index_handler),
     PAGE("/app.js", 0, no_parameters, script_handler),
     PAGE("/style.css", 0, no_parameters, style_handler),
     PAGE("/signin", OPERATION_BLOCKS, signin_parameters, signin_handler),
-    PAGE("/livez", 0, no_parameters, live_handler),
-    PAGE("/readyz", 0, no_parameters, ready_handler),
-    PAGE("/healthz", 0, no_parameters, ready_handler),
     PAGE("/openapi.json", 0, no_parameters, openapi_handler),
+    {"livez", NULL, "GET", "/livez", API_SCOPE_NONE, OPERATION_TEXT, no_parameters, "Tell whether the daemon answers",
+     "The text \"ok\".", NULL, NULL, 200, live_handler},
+    {"readyz", NULL, "GET", "/readyz", API_SCOPE_NONE, 0, no_parameters, "Tell whether the store works",
+     "200, or 503 with a problem document.", NULL, NULL, 200, ready_handler},
+    {"healthz", NULL, "GET", "/healthz", API_SCOPE_NONE, 0, no_parameters, "Tell how the daemon is",
+     "{\"status\",\"message\"}: 200 for HEALTHY and WARNING, 503 with the same for CRITICAL. What lies behind it is in "
+     "the status.",
+     NULL, NULL, 200, health_handler},
+    {"metrics", NULL, "GET", "/metrics", API_SCOPE_READ, OPERATION_BLOCKS | OPERATION_TEXT, no_parameters,
+     "Give the daemon's numbers to Prometheus", "In its text format, version 0.0.4.", NULL, NULL, 200, metrics_handler},
     {NULL, NULL, NULL, NULL, API_SCOPE_NONE, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL},
 };

@@ -7,6 +7,12 @@ void http_add_static_headers(struct MHD_Response *response) {
     MHD_add_response_header(response, "Cache-Control", "no-store");
 }
 
+void http_count_reply(struct http_server *server, unsigned status) {
+    enum { CLASSES = sizeof server->replies / sizeof server->replies[0] };
+    if (status / 100 < CLASSES)
+        atomic_fetch_add_explicit(&server->replies[status / 100], 1, memory_order_relaxed);
+}
+
 static struct MHD_Response *make_response(struct api_call *call) {
     static char nothing[] = "";
     size_t bytes = call->reply.size;
@@ -32,6 +38,7 @@ enum MHD_Result http_send(struct http_request *request) {
     if (request->must_close || atomic_load_explicit(&request->server->is_closing, memory_order_relaxed))
         MHD_add_response_header(response, "Connection", "close");
     herald_set_phase(request->server->herald, request->peer, HTTP_PHASE_REPLY);
+    http_count_reply(request->server, (unsigned)call->status);
     enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)call->status, response);
     MHD_destroy_response(response);
     return result;

@@ -163,6 +163,7 @@ enum MHD_Result http_stream(struct http_request *request) {
     http_add_static_headers(response);
     MHD_add_response_header(response, "Content-Type", "text/event-stream");
     herald_set_phase(request->server->herald, request->peer, HTTP_PHASE_STREAM);
+    http_count_reply(request->server, MHD_HTTP_OK);
     enum MHD_Result result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/operation.h"
+#include "api/http_inside.h"
+#include "base/text.h"
 
 static const char problem_schema[] =
     "{\"type\":\"object\",\"required\":[\"code\",\"title\",\"status\",\"detail\",\"retryable\"],\"properties\":{"
@@ -51,7 +52,8 @@ static void put_schema(struct json_writer *json, const char *schema) {
 }
 
 static int is_outside_body(const struct api_parameter *parameter) {
-    return parameter->place == PLACE_PATH || parameter->place == PLACE_QUERY || parameter->place == PLACE_HEADER;
+    return parameter->place == PLACE_PATH || parameter->place == PLACE_QUERY || parameter->place == PLACE_HEADER ||
+           api_is_local(parameter);
 }
 
 static void write_parameters(struct json_writer *json, const struct api_parameter *parameters) {
@@ -60,7 +62,7 @@ static void write_parameters(struct json_writer *json, const struct api_paramete
     json_key(json, "parameters");
     json_begin_array(json);
     for (const struct api_parameter *p = parameters; p->name; p++) {
-        if (!is_outside_body(p))
+        if (!is_outside_body(p) || api_is_local(p))
             continue;
         json_begin_object(json);
         json_put_string(json, "name", http_name(p, name, sizeof name));
@@ -128,6 +130,8 @@ static void write_body(struct json_writer *json, const struct api_parameter *par
 
 static void write_responses(struct json_writer *json, const struct api_operation *operation) {
     static const char document[] = "{\"application/json\":{\"schema\":true}}";
+    static const char text[] = "{\"text/plain\":{\"schema\":{\"type\":\"string\"}}}";
+    const char *content = operation->flags & OPERATION_TEXT ? text : document;
     char status[16];
     snprintf(status, sizeof status, "%d", operation->success_status);
     json_key(json, "responses");
@@ -135,7 +139,7 @@ static void write_responses(struct json_writer *json, const struct api_operation
     json_key(json, status);
     json_begin_object(json);
     json_put_string(json, "description", "done");
-    json_put_raw(json, "content", document, sizeof document - 1);
+    json_put_raw(json, "content", content, strlen(content));
     json_end_object(json);
     json_key(json, "default");
     json_begin_object(json);
@@ -159,7 +163,10 @@ static void write_operation(struct json_writer *json, const struct api_operation
     if (operation->description)
         json_put_string(json, "description", operation->description);
     json_put_string(json, "x-scope", api_scope_name(operation->scope));
-    json_put_string(json, "x-command", operation->example);
+    if (operation->example)
+        json_put_string(json, "x-command", operation->example);
+    if (operation->scope == API_SCOPE_NONE)
+        json_put_raw(json, "security", "[]", 2);
     json_key(json, "tags");
     json_begin_array(json);
     json_string(json, operation->noun);
@@ -170,28 +177,34 @@ static void write_operation(struct json_writer *json, const struct api_operation
     json_end_object(json);
 }
 
-static int is_first_of_path(const struct api_operation *operation) {
-    for (const struct api_operation *before = api_operations; before < operation; before++) {
-        if (strcmp(before->path, operation->path) == 0)
+static int is_first_of_path(const struct api_operation *table, const struct api_operation *operation) {
+    for (const struct api_operation *before = table; before < operation; before++) {
+        if (text_is_equal(before->path, operation->path))
             return 0;
     }
-    return 1;
+    return operation->path != NULL;
+}
+
+/* Without a summary it is a page for people. */
+static void write_table(struct json_writer *json, const struct api_operation *table) {
+    for (const struct api_operation *first = table; first->noun; first++) {
+        if (!first->summary || !is_first_of_path(table, first))
+            continue;
+        json_key(json, first->path);
+        json_begin_object(json);
+        for (const struct api_operation *operation = first; operation->noun; operation++) {
+            if (text_is_equal(operation->path, first->path))
+                write_operation(json, operation);
+        }
+        json_end_object(json);
+    }
 }
 
 static void write_paths(struct json_writer *json) {
     json_key(json, "paths");
     json_begin_object(json);
-    for (const struct api_operation *first = api_operations; first->noun; first++) {
-        if (!is_first_of_path(first))
-            continue;
-        json_key(json, first->path);
-        json_begin_object(json);
-        for (const struct api_operation *operation = first; operation->noun; operation++) {
-            if (strcmp(operation->path, first->path) == 0)
-                write_operation(json, operation);
-        }
-        json_end_object(json);
-    }
+    write_table(json, api_operations);
+    write_table(json, http_pages);
     json_end_object(json);
 }
 

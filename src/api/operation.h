@@ -20,6 +20,8 @@ enum parameter_place {
     PLACE_ARGV,      /* a member of the JSON body, array of strings; everything behind "--" on the command line */
     PLACE_BODY,      /* the body as it is; positional FILE or "-" on the command line */
     PLACE_HEADER,    /* an HTTP header (If-Match …); --name on the command line */
+    PLACE_LOCAL,     /* of the command alone, never sent: --name */
+    PLACE_WORD,      /* of the command alone, never sent: positional */
 };
 /* PAIRS: NAME=VALUE, repeated; an object in JSON. */
 enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST, TYPE_PAIRS };
@@ -41,11 +43,13 @@ enum {
     OPERATION_BLOCKS = 1,      /* runs on the pool: it waits for a child or reads much */
     OPERATION_DAEMON_ONLY = 2, /* has no sense without a daemon: `token link` */
     OPERATION_DESTROYS = 4,    /* the command asks on a terminal unless -y */
+    OPERATION_ANY_KIND = 8,    /* the command may leave out KIND, the last part of the path */
+    OPERATION_TEXT = 16,       /* the reply is text, not JSON */
 };
 
 struct api_operation {
     const char *noun, *verb;   /* verb NULL: `holdfast NOUN` */
-    const char *method, *path; /* "GET", "/api/v1/sources/{name}" */
+    const char *method, *path; /* "GET", "/api/v1/sources/{name}"; path NULL: of the command alone */
     enum api_scope scope;
     unsigned flags;
     const struct api_parameter *parameters; /* ends with name NULL */
@@ -54,7 +58,7 @@ struct api_operation {
     const char *example;                    /* a command line that works */
     const char *columns; /* of the table output: "name status run_count"; NULL: the document as it is */
     int success_status;  /* 200, 201 … */
-    api_handler handler;
+    api_handler handler; /* NULL when path is */
 };
 
 extern const struct api_operation api_operations[]; /* ends with noun NULL */
@@ -62,6 +66,11 @@ extern const struct api_operation api_operations[]; /* ends with noun NULL */
 /* What handlers work with; the same with and without a daemon. */
 struct api_context {
     struct hf_store *store;
+    struct unsaved *unsaved;    /* results that the supervisor has not saved yet; NULL without a daemon */
+    struct hf_auditor *auditor; /* NULL: none runs */
+    /* How the supervisor's savers are, all together; NULL: there are none. */
+    void (*health)(void *arg, struct hf_health *ret_health);
+    void *health_arg;
     const struct os *os;
     const char *data_dir;
     int has_supervisor;  /* 0: the command works on the store itself */
@@ -100,6 +109,9 @@ struct api_call {
      * wait_ms with waited 1. NULL where nothing can be waited for. */
     void (*wait)(struct api_call *call, uint64_t revision, int64_t wait_ms);
     int waited;
+    /* Told of how far it is by what lasts, in the handler's thread; NULL where nobody looks. */
+    hf_progress progress;
+    void *progress_arg;
 };
 
 const struct api_operation *api_find(const char *noun, const char *verb);
@@ -109,6 +121,14 @@ void api_reply(struct api_call *call, int code);
 void api_add_header(struct api_call *call, const char *name, const char *value);
 /* RFC 9457 document of an error; for every reply that is not a success, and for `-o json` errors of the command. */
 void api_problem(const struct hf_error *error, struct buf *out);
+/* Whether a parameter is a bare word on the command line, and whether it is of the command alone. */
+static inline int api_is_positional(const struct api_parameter *parameter) {
+    return parameter->place == PLACE_PATH || parameter->place == PLACE_NAME || parameter->place == PLACE_BODY ||
+           parameter->place == PLACE_WORD;
+}
+static inline int api_is_local(const struct api_parameter *parameter) {
+    return parameter->place == PLACE_LOCAL || parameter->place == PLACE_WORD;
+}
 const char *api_scope_name(enum api_scope scope);
 enum api_scope api_scope_from_name(const char *name); /* API_SCOPE_NONE when it is none */
 

@@ -15,6 +15,7 @@
 #define SOURCE_FIELDS                                                                                                  \
     {"interval", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "time from one run's start to the next: 500ms, 5s, 2m, 1h"}, \
     {"timeout", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "a run that lasts longer is ended"},                        \
+    {"save-interval", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "save the newest result so often only, not every run"}, \
     {"code", PLACE_FILE_TEXT, TYPE_TEXT, 0, "FILE", "the code of a python source; '-' reads standard input"},          \
     {"note", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "kept with the code version"},                                         \
     {"description", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "what it is, for people"},                                      \
@@ -26,6 +27,11 @@
     {"backoff-max", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "the most to wait; each failure doubles the wait"},     \
     {"output-bytes", PLACE_FIELD, TYPE_NUMBER, 0, "N", "how much of what a run prints is kept"},                       \
     {"data-bytes", PLACE_FIELD, TYPE_NUMBER, 0, "N", "the largest datum that is accepted"}
+#define STORE_URL                                                                                                      \
+    {"url", PLACE_LOCAL, TYPE_TEXT, 0, "URL",                                                                          \
+     "another store, worked on in this process: sqlite:FILE, tree:DIR?layout=kind|watch or memory:"}
+#define DRY_RUN {"dry-run", PLACE_QUERY, TYPE_BOOL, 0, NULL, "or -n: say what would be done, and do nothing"}
+#define OVERWRITE_TEXT "replace documents that differ; otherwise the first such one ends it"
 #define PAGE                                                                                                           \
     {"after", PLACE_QUERY, TYPE_TEXT, 0, "ID", "begin behind this one"},                                               \
     {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many; the Link header then names the next page"}
@@ -73,6 +79,7 @@ static const struct api_parameter store_get_parameters[] = {
     RECORD_ID,
     {"revision", PLACE_QUERY, TYPE_NUMBER, 0, "N", "a kept version instead of the newest"},
     {"if-none-match", PLACE_HEADER, TYPE_TEXT, 0, "ETAG", "reply 304 without a body when the record has this hash"},
+    STORE_URL,
     END,
 };
 static const struct api_parameter store_put_parameters[] = {
@@ -82,21 +89,50 @@ static const struct api_parameter store_put_parameters[] = {
     CONDITIONS,
     {"new", PLACE_QUERY, TYPE_BOOL, 0, NULL, "only when there is no such record"},
     {"if-none-match", PLACE_HEADER, TYPE_TEXT, 0, "*", "HTTP's way to say new"},
+    DRY_RUN,
+    STORE_URL,
     END,
 };
-static const struct api_parameter store_rm_parameters[] = {RECORD_KIND, RECORD_ID, CONDITIONS, END};
-static const struct api_parameter store_list_parameters[] = {RECORD_KIND, PAGE, END};
-static const struct api_parameter store_history_parameters[] = {
-    RECORD_KIND,
-    RECORD_ID,
-    {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, the newest"},
+static const struct api_parameter store_rm_parameters[] = {
+    RECORD_KIND, RECORD_ID, CONDITIONS, DRY_RUN, STORE_URL, END,
+};
+static const struct api_parameter store_list_parameters[] = {RECORD_KIND, PAGE, STORE_URL, END};
+static const struct api_parameter store_export_parameters[] = {
+    PAGE,
+    {"kind", PLACE_WORD, TYPE_TEXT, 0, "KIND", "of this kind; of all that may be read when not given"},
+    {"file", PLACE_WORD, TYPE_TEXT, 0, "FILE|-",
+     "written whole or not at all; standard output when not given. One that could be a KIND is written ./FILE"},
+    STORE_URL,
     END,
+};
+static const struct api_parameter store_import_parameters[] = {
+    {"records", PLACE_BODY, TYPE_TEXT, 1, "FILE|-", "JSON lines as export writes them; over HTTP an array of them"},
+    {"overwrite", PLACE_QUERY, TYPE_BOOL, 0, NULL, OVERWRITE_TEXT},
+    DRY_RUN,
+    STORE_URL,
+    END,
+};
+static const struct api_parameter store_copy_parameters[] = {
+    {"from", PLACE_WORD, TYPE_TEXT, 1, "FROM-URL", "sqlite:FILE, tree:DIR?layout=kind|watch or memory:; only read"},
+    {"to", PLACE_WORD, TYPE_TEXT, 1, "TO-URL", "made when it is not there"},
+    {"history", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "the kept versions too"},
+    {"overwrite", PLACE_LOCAL, TYPE_BOOL, 0, NULL, OVERWRITE_TEXT},
+    {"salvage", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "go round what is damaged; otherwise it ends the copy"},
+    {"dry-run", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "or -n: say what would be done, and do nothing"},
+    END,
+};
+static const struct api_parameter store_url_parameters[] = {STORE_URL, END};
+static const struct api_parameter store_compact_parameters[] = {DRY_RUN, STORE_URL, END};
+static const struct api_parameter store_history_parameters[] = {
+    RECORD_KIND, RECORD_ID, {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, the newest"},
+    STORE_URL,   END,
 };
 static const struct api_parameter store_events_parameters[] = {
     {"since", PLACE_QUERY, TYPE_NUMBER, 0, "REVISION",
      "what came after this revision; all that is kept when not given"},
     {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, but whole revisions"},
     {"wait", PLACE_QUERY, TYPE_DURATION, 0, "DURATION", "when there is none yet, wait for one: at most 30s"},
+    STORE_URL,
     END,
 };
 static const struct api_parameter token_create_parameters[] = {
@@ -116,7 +152,7 @@ static const struct api_parameter token_rm_parameters[] = {
 static const struct api_parameter no_parameters[] = {END};
 
 static const char source_columns[] = "name kind status run_count error_count last_data_at last_error";
-static const char record_columns[] = "id revision updated_at who doc";
+static const char record_columns[] = "kind id revision updated_at who doc";
 static const char record_result_columns[] = "kind id revision changed created durable";
 
 const struct api_operation api_operations[] = {
@@ -165,9 +201,27 @@ const struct api_operation api_operations[] = {
      "holdfast store put page home home.json", record_result_columns, 200, store_put_handler},
     {"store", "rm", "DELETE", "/api/v1/records/{kind}/{id}", API_SCOPE_EDIT, OPERATION_DESTROYS, store_rm_parameters,
      "Delete a record", NULL, "holdfast store rm page home", record_result_columns, 200, store_rm_handler},
-    {"store", "list", "GET", "/api/v1/records/{kind}", API_SCOPE_READ, OPERATION_BLOCKS, store_list_parameters,
-     "List the records of a kind in the order of their ids", NULL, "holdfast store list page --limit 20",
-     record_columns, 200, store_list_handler},
+    {"store", "list", "GET", "/api/v1/records/{kind}", API_SCOPE_READ, OPERATION_BLOCKS | OPERATION_ANY_KIND,
+     store_list_parameters, "List the records of a kind, or of all kinds, in the order of their keys",
+     "With -o jsonl a line for each whole record. What is damaged is told of on standard error and left out; the "
+     "command then ends with 1.",
+     "holdfast store list page --limit 20", record_columns, 200, store_list_handler},
+    {"store", "export", "GET", "/api/v1/records", API_SCOPE_READ, OPERATION_BLOCKS, store_export_parameters,
+     "Write the records of a kind, or of all kinds, as JSON lines",
+     "Each line is {\"kind\",\"id\",\"created_at\",\"updated_at\",\"who\",\"hash\",\"doc\"}. What is damaged is told "
+     "of on "
+     "standard error and left out; the command then ends with 1. Over HTTP: pages of records of all kinds.",
+     "holdfast store export page pages.jsonl", record_columns, 200, store_list_handler},
+    {"store", "import", "POST", "/api/v1/records", API_SCOPE_REPAIR, OPERATION_BLOCKS, store_import_parameters,
+     "Take records from JSON lines, with their times and who changed them",
+     "A file is checked whole before anything is taken. What is there already is left, so an import that was broken "
+     "off can be done again. One HTTP request is taken whole or not at all.",
+     "holdfast store import pages.jsonl", NULL, 200, store_import_handler},
+    {"store", "copy", NULL, NULL, API_SCOPE_ADMIN, 0, store_copy_parameters,
+     "Copy a store to another one of any kind, and compare them",
+     "Holdfast's own records are copied too. What is there already is left, so a copy that was broken off goes on "
+     "where it ended. The command ends with 1 when something was damaged and gone round.",
+     "holdfast store copy sqlite:data/store.db 'tree:pages?layout=kind'", NULL, 200, NULL},
     {"store", "history", "GET", "/api/v1/records/{kind}/{id}/history", API_SCOPE_READ, OPERATION_BLOCKS,
      store_history_parameters, "List the kept versions of a record, newest first", NULL,
      "holdfast store history source load", "revision updated_at who doc", 200, store_history_handler},
@@ -176,11 +230,13 @@ const struct api_operation api_operations[] = {
      "With Accept: text/event-stream the connection stays open and each change is sent when it happens; Last-Event-ID "
      "goes on where an earlier one ended.",
      "holdfast store events --since 0 --limit 20", "revision at what kind id who", 200, store_events_handler},
-    {"store", "check", "GET", "/api/v1/check", API_SCOPE_READ, OPERATION_BLOCKS, no_parameters,
+    {"store", "check", "GET", "/api/v1/check", API_SCOPE_READ, OPERATION_BLOCKS, store_url_parameters,
      "Read everything and compare every checksum and hash",
-     "The command ends with 0 clean, 1 findings, 2 could not "
-     "check.",
-     "holdfast store check", NULL, 200, store_check_handler},
+     "The command ends with 0 clean, 1 findings, 2 could not check.", "holdfast store check", NULL, 200,
+     store_check_handler},
+    {"store", "compact", "POST", "/api/v1/compact", API_SCOPE_REPAIR, OPERATION_BLOCKS, store_compact_parameters,
+     "Give back the room that deletions left", "Commits wait meanwhile.", "holdfast store compact", NULL, 200,
+     store_compact_handler},
 
     {"token", "create", "POST", "/api/v1/tokens", API_SCOPE_ADMIN, 0, token_create_parameters, "Make a token",
      "It is shown this once; what is kept is a digest of it.", "holdfast token create --scope read", "token", 201,

@@ -92,7 +92,7 @@ int route_find(const struct api_operation *table, const char *method, const char
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     memset(ret_route, 0, sizeof *ret_route);
     for (const struct api_operation *operation = table; operation->noun; operation++) {
-        if (!has_shape(operation->path, path))
+        if (!operation->path || !has_shape(operation->path, path))
             continue;
         add_allowed(ret_route, operation->method);
         if (strcmp(operation->method, wanted) == 0 && is_better(operation, ret_route->operation))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "data/ids.h"
 
 struct cursor {
     int argc, at;
@@ -15,6 +16,8 @@ static const struct api_parameter global_flags[] = {
     {"o", PLACE_FIELD, TYPE_TEXT, 0, "FORMAT", "table, json or jsonl"},
     {"q", PLACE_FIELD, TYPE_BOOL, 0, NULL, "quiet"},
     {"y", PLACE_FIELD, TYPE_BOOL, 0, NULL, "yes"},
+    {"n", PLACE_FIELD, TYPE_BOOL, 0, NULL, "dry run"},
+    {"dry-run", PLACE_FIELD, TYPE_BOOL, 0, NULL, "dry run"},
     {"help", PLACE_FIELD, TYPE_BOOL, 0, NULL, "help"},
     {"h", PLACE_FIELD, TYPE_BOOL, 0, NULL, "help"},
     {NULL, PLACE_FIELD, TYPE_TEXT, 0, NULL, NULL},
@@ -22,16 +25,14 @@ static const struct api_parameter global_flags[] = {
 static const struct api_parameter serve_flags[] = {
     {"listen", PLACE_FIELD, TYPE_TEXT, 0, "ADDRESS", "address and port, or \"none\""},
     {"signin", PLACE_FIELD, TYPE_BOOL, 0, NULL, "print a link that signs a browser in"},
+    {"audit-interval", PLACE_FIELD, TYPE_TEXT, 0, "DURATION", "between two audits, or \"off\""},
+    {"audit-shards", PLACE_FIELD, TYPE_TEXT, 0, "N", "how many audits look at everything once"},
     {NULL, PLACE_FIELD, TYPE_TEXT, 0, NULL, NULL},
 };
 
-static int is_positional(const struct api_parameter *parameter) {
-    return parameter->place == PLACE_PATH || parameter->place == PLACE_NAME || parameter->place == PLACE_BODY;
-}
-
 static const struct api_parameter *find_flag(const struct api_parameter *table, const char *name, size_t bytes) {
     for (; table && table->name; table++) {
-        if (strlen(table->name) == bytes && memcmp(table->name, name, bytes) == 0 && !is_positional(table) &&
+        if (strlen(table->name) == bytes && memcmp(table->name, name, bytes) == 0 && !api_is_positional(table) &&
             table->place != PLACE_ARGV)
             return table;
     }
@@ -60,6 +61,8 @@ static int set_global(struct command_globals *globals, const char *name, const c
         globals->quiet = 1;
     else if (strcmp(name, "y") == 0)
         globals->yes = 1;
+    else if (strcmp(name, "n") == 0 || strcmp(name, "dry-run") == 0)
+        globals->rehearse = 1;
     else
         globals->help = 1;
     return 0;
@@ -77,6 +80,10 @@ static int add_value(struct command_invocation *invocation, const struct api_par
 static int set_serve(struct command_invocation *invocation, const char *name, const char *text) {
     if (strcmp(name, "listen") == 0)
         invocation->listen = text;
+    else if (strcmp(name, "audit-interval") == 0)
+        invocation->audit_interval = text;
+    else if (strcmp(name, "audit-shards") == 0)
+        invocation->audit_shards = text;
     else
         invocation->signin = 1;
     return 0;
@@ -98,10 +105,10 @@ static int parse_flag(struct command_invocation *invocation, struct cursor *curs
     const char *equals = strchr(name, '=');
     size_t bytes = equals ? (size_t)(equals - name) : strlen(name);
     int is_serve = text_is_equal(invocation->noun, "serve");
-    const struct api_parameter *own = find_flag(is_serve                ? serve_flags
-                                                : invocation->operation ? invocation->operation->parameters
-                                                                        : NULL,
-                                                name, bytes);
+    const struct api_parameter *table = is_serve                ? serve_flags
+                                        : invocation->operation ? invocation->operation->parameters
+                                                                : NULL;
+    const struct api_parameter *own = find_flag(table, name, bytes);
     const struct api_parameter *global = own ? NULL : find_flag(global_flags, name, bytes);
     const struct api_parameter *found = own ? own : global;
     if (!found)
@@ -122,10 +129,16 @@ static int parse_flag(struct command_invocation *invocation, struct cursor *curs
     return is_serve ? set_serve(invocation, found->name, text) : add_value(invocation, found, text, error);
 }
 
+/* `store export FILE`: the first word is a KIND only when it can be one. */
+static int may_be(const struct api_parameter *parameter, const char *text) {
+    int is_optional_kind = parameter->place == PLACE_WORD && strcmp(parameter->name, "kind") == 0;
+    return !is_optional_kind || ids_check_kind(text, NULL) == 0;
+}
+
 static int add_positional(struct command_invocation *invocation, const char *text, struct hf_error *error) {
     const struct api_parameter *parameter = invocation->operation ? invocation->operation->parameters : NULL;
     for (; parameter && parameter->name; parameter++) {
-        if (is_positional(parameter) && !command_value_of(invocation, parameter->name))
+        if (api_is_positional(parameter) && !command_has(invocation, parameter->name) && may_be(parameter, text))
             return add_value(invocation, parameter, text, error);
     }
     error_set(error, HF_ERR_INVALID, "read the command line: '%s' is one word too many", text);
@@ -169,13 +182,22 @@ static int take_word(struct command_invocation *invocation, const char *word, st
     return add_positional(invocation, word, error);
 }
 
+/* -n is for the verbs that know it: none other takes it and writes. */
+static int take_rehearsal(struct command_invocation *invocation, struct hf_error *error) {
+    const struct api_parameter *parameter = find_flag(invocation->operation->parameters, "dry-run", strlen("dry-run"));
+    if (!invocation->globals.rehearse || command_has(invocation, "dry-run"))
+        return 0;
+    return parameter ? add_value(invocation, parameter, "true", error) : unknown_flag(invocation, "-n", error);
+}
+
 static int check_required(const struct command_invocation *invocation, struct hf_error *error) {
     for (const struct api_parameter *p = invocation->operation->parameters; p && p->name; p++) {
         int is_given =
             p->place == PLACE_ARGV ? invocation->child_argc > 0 : command_value_of(invocation, p->name) != NULL;
-        if (!p->required || is_given)
+        int is_optional = p->place == PLACE_PATH && (invocation->operation->flags & OPERATION_ANY_KIND);
+        if (!p->required || is_given || is_optional)
             continue;
-        error_set(error, HF_ERR_INVALID, "read the command line: %s%s is missing", is_positional(p) ? "" : "--",
+        error_set(error, HF_ERR_INVALID, "read the command line: %s%s is missing", api_is_positional(p) ? "" : "--",
                   p->name);
         return error_hint(error, "for example: %s", invocation->operation->example);
     }
@@ -203,7 +225,7 @@ const char *command_value_of(const struct command_invocation *invocation, const 
 
 int command_parse(int argc, char **argv, struct command_invocation *invocation, struct hf_error *error) {
     struct cursor cursor = {argc, 1, argv};
-    invocation->values = arena_zalloc(&invocation->arena, (size_t)argc + 1, sizeof *invocation->values);
+    invocation->values = arena_zalloc(&invocation->arena, (size_t)argc + 1 /* -n */, sizeof *invocation->values);
     if (!invocation->values)
         return error_set(error, HF_ERR_NO_MEMORY, "read the command line");
     while (cursor.at < cursor.argc) {
@@ -232,5 +254,6 @@ int command_parse(int argc, char **argv, struct command_invocation *invocation, 
         error_set(error, HF_ERR_INVALID, "read the command line: say what to do with '%s'", invocation->noun);
         return error_hint(error, "holdfast %s --help lists its verbs", invocation->noun);
     }
-    return check_required(invocation, error);
+    int code = take_rehearsal(invocation, error);
+    return code == 0 ? check_required(invocation, error) : code;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/talk.h"
 
-enum { MAX_REPLY_BYTES = 1 << 30 };
+enum { MAX_REPLY_BYTES = 1 << 30, LOOK_MS = 200 };
 
 /* A path over the 107 bytes of sun_path is reached through its folder's descriptor. */
 static int connect_by_folder(int fd, const char *path) {
@@ -41,7 +43,7 @@ static int connect_by_folder(int fd, const char *path) {
     return result;
 }
 
-static int connect_socket(const char *path, int *ret_fd, struct hf_error *error) {
+int command_connect(const char *path, int *ret_fd, struct hf_error *error) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -84,8 +86,16 @@ static int send_all(int fd, const char *bytes, size_t size, struct hf_error *err
     return 0;
 }
 
-static int receive_all(int fd, struct buf *in, struct hf_error *error) {
+/* How long the daemon takes is shown; how far it is, it does not say. */
+static void wait_for_more(const struct command_invocation *invocation, int fd) {
+    struct pollfd wanted = {.fd = fd, .events = POLLIN};
+    while (poll(&wanted, 1, LOOK_MS) == 0)
+        progress_step(&invocation->talk->progress, 0, 0);
+}
+
+static int receive_all(const struct command_invocation *invocation, int fd, struct buf *in, struct hf_error *error) {
     for (;;) {
+        wait_for_more(invocation, fd);
         char *room = buf_reserve(in, 65536);
         if (!room)
             return error_set(error, HF_ERR_NO_MEMORY, "read the daemon's reply");
@@ -118,6 +128,15 @@ static void header_value(const char *head, const char *name, char *out, size_t r
     }
 }
 
+/* Link: <TARGET>; rel="next" */
+static void take_next(const char *head, struct command_reply *reply) {
+    char link[sizeof reply->next + 32];
+    header_value(head, "Link", link, sizeof link);
+    char *end = link[0] == '<' ? strstr(link, ">; rel=\"next\"") : NULL;
+    if (end)
+        snprintf(reply->next, sizeof reply->next, "%.*s", (int)(end - link - 1), link + 1);
+}
+
 /* Refuses a body that is shorter than was announced: the daemon died in the middle, and half a reply is none. */
 static int split_reply(struct buf *in, struct command_reply *reply, struct hf_error *error) {
     char *end = in->size ? strstr(in->data, "\r\n\r\n") : NULL;
@@ -128,6 +147,7 @@ static int split_reply(struct buf *in, struct command_reply *reply, struct hf_er
     *end = '\0';
     header_value(in->data, "Content-Type", reply->content_type, sizeof reply->content_type);
     header_value(in->data, "Content-Length", length, sizeof length);
+    take_next(in->data, reply);
     buf_remove_front(in, (size_t)(end + 4 - in->data));
     if (length[0] && (text_to_u64(length, &body_bytes) != 0 || body_bytes != in->size))
         return error_set(error, HF_ERR_IO, "read the daemon's reply: it ends after %zu of %s bytes", in->size, length);
@@ -139,7 +159,7 @@ static int split_reply(struct buf *in, struct command_reply *reply, struct hf_er
 static int build_request(const struct command_invocation *invocation, const struct command_request *request,
                          struct buf *out, struct hf_error *error) {
     buf_printf(out, "%s ", invocation->operation->method);
-    int code = command_build_target(invocation, out, error);
+    int code = command_build_target(invocation, request, out, error);
     if (code != 0)
         return code;
     buf_add_text(out, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: application/json\r\n");
@@ -160,20 +180,18 @@ static int build_request(const struct command_invocation *invocation, const stru
     return out->failed ? error_set(error, HF_ERR_NO_MEMORY, "put the request together") : 0;
 }
 
-int command_send(const struct command_invocation *invocation, const struct command_request *request,
-                 struct command_reply *reply, struct hf_error *error) {
-    BUF_AUTO struct buf out, in;
-    int fd = -1;
+int command_send(const struct command_invocation *invocation, int fd, const struct command_request *request,
+                 struct hf_error *error) {
+    BUF_AUTO struct buf out;
     buf_init(&out);
+    int code = build_request(invocation, request, &out, error);
+    return code == 0 ? send_all(fd, out.data, out.size, error) : code;
+}
+
+int command_receive(const struct command_invocation *invocation, int fd, struct command_reply *reply,
+                    struct hf_error *error) {
+    BUF_AUTO struct buf in;
     buf_init(&in);
-    int code = connect_socket(invocation->globals.socket_path, &fd, error);
-    if (code != 0)
-        return code;
-    code = build_request(invocation, request, &out, error);
-    if (code == 0)
-        code = send_all(fd, out.data, out.size, error);
-    if (code == 0)
-        code = receive_all(fd, &in, error);
-    close(fd);
+    int code = receive_all(invocation, fd, &in, error);
     return code == 0 ? split_reply(&in, reply, error) : code;
 }

@@ -9,13 +9,14 @@
 static const char intro[] =
     "holdfast keeps the state of data collectors: what was acknowledged is never lost.\n"
     "\n"
-    "usage: holdfast [--data DIR] [--socket PATH] [-o table|json|jsonl] [-q] [-y] NOUN VERB …\n"
+    "usage: holdfast [--data DIR] [--socket PATH] [-o table|json|jsonl] [-q] [-y] [-n] NOUN VERB …\n"
     "       holdfast --data DIR serve [--listen 127.0.0.1:7420|none] [--signin]\n"
     "\n"
     "A daemon that runs is used through its socket; without one the command works on the store itself.\n";
 
 static const char serve_help[] =
     "usage: holdfast [--data DIR] [--socket PATH] serve [--listen ADDRESS:PORT|none] [--signin]\n"
+    "                [--audit-interval TIME|off] [--audit-shards N]\n"
     "\n"
     "Runs the daemon in the foreground: restores what ran, supervises the sources, serves HTTP on loopback and on the\n"
     "Unix socket. Prints one line with its address when it is ready. SIGTERM and SIGINT end it in order.\n"
@@ -23,6 +24,9 @@ static const char serve_help[] =
     "  --listen ADDRESS:PORT  a loopback address; port 0 takes a free one; \"none\": the socket only\n"
     "                         (default 127.0.0.1:7420)\n"
     "  --signin               after that, print a link, good once, that signs a browser in\n"
+    "  --audit-interval TIME  between two looks at a part of what is stored; 0 or off: none\n"
+    "                         (default 10s, or $HOLDFAST_AUDIT_INTERVAL)\n"
+    "  --audit-shards N       so many of them look at everything once (default 5, or $HOLDFAST_AUDIT_SHARDS)\n"
     "\n"
     "example: holdfast --data ./data serve --listen 127.0.0.1:7420\n";
 
@@ -34,10 +38,12 @@ static void print_usage(const struct api_operation *operation, FILE *out) {
     for (const struct api_parameter *p = operation->parameters; p && p->name; p++) {
         if (p->place == PLACE_ARGV) {
             argv = p->metavar ? p->metavar : "COMMAND …";
-        } else if (p->place == PLACE_PATH || p->place == PLACE_NAME || p->place == PLACE_BODY) {
-            fputc(' ', out);
+        } else if (api_is_positional(p)) {
+            int is_optional = !p->required || (operation->flags & OPERATION_ANY_KIND);
+            fputs(is_optional ? " [" : " ", out);
             for (const char *c = p->metavar ? p->metavar : p->name; *c; c++)
                 fputc(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c, out);
+            fputs(is_optional ? "]" : "", out);
         } else {
             has_options = 1;
         }
@@ -45,18 +51,19 @@ static void print_usage(const struct api_operation *operation, FILE *out) {
     fprintf(out, "%s%s%s\n", has_options ? " [option …]" : "", argv ? " -- " : "", argv ? argv : "");
 }
 
-static void print_parameter(const struct api_parameter *p, FILE *out) {
+static void print_parameter(const struct api_operation *operation, const struct api_parameter *p, FILE *out) {
     static const char *const metavars[] = {"TEXT", "NUMBER", "DURATION", NULL, "TEXT"};
     char left[64];
     const char *metavar = p->metavar ? p->metavar : metavars[p->type];
-    if (p->place == PLACE_PATH || p->place == PLACE_NAME || p->place == PLACE_BODY)
+    int is_required = p->required && !(p->place == PLACE_PATH && (operation->flags & OPERATION_ANY_KIND));
+    if (api_is_positional(p))
         snprintf(left, sizeof left, "%s", p->name);
     else if (p->place == PLACE_ARGV)
         snprintf(left, sizeof left, "-- %s", metavar ? metavar : "COMMAND …");
     else
         snprintf(left, sizeof left, "%s%s%s%s", p->name[1] ? "--" : "-", p->name, metavar ? " " : "",
                  metavar ? metavar : "");
-    fprintf(out, "  %-24s %s%s\n", left, p->help, p->required ? " (required)" : "");
+    fprintf(out, "  %-24s %s%s\n", left, p->help, is_required ? " (required)" : "");
 }
 
 static void print_operation(const struct api_operation *operation, FILE *out) {
@@ -67,9 +74,11 @@ static void print_operation(const struct api_operation *operation, FILE *out) {
     if (operation->parameters && operation->parameters->name)
         fputc('\n', out);
     for (const struct api_parameter *p = operation->parameters; p && p->name; p++)
-        print_parameter(p, out);
+        print_parameter(operation, p, out);
     fprintf(out, "\nexample: %s\n", operation->example);
-    fprintf(out, "HTTP:    %s %s (scope %s)\n", operation->method, operation->path, api_scope_name(operation->scope));
+    if (operation->path)
+        fprintf(out, "HTTP:    %s %s (scope %s)\n", operation->method, operation->path,
+                api_scope_name(operation->scope));
 }
 
 static void print_verbs(const char *noun, FILE *out) {

@@ -1,111 +1,83 @@
 /* An operation on the store itself, when no daemon runs: the same handler, in this process. */
-#include "cmd/command.h"
-
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
-#include "os/file.h"
-#include "run/source.h"
+#include "cmd/talk.h"
 
-/* Handlers may answer from the store's writer thread. */
-struct waiting {
+struct command_local_call {
+    const struct command_invocation *invocation;
+    const struct command_request *request;
+    struct api_context context;
+    struct api_call api;
+    char who[32];
+    /* Handlers may answer from the store's writer thread. */
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     int is_finished;
 };
 
-static void finish(struct api_call *call) {
-    struct waiting *waiting = call->finish_context;
-    pthread_mutex_lock(&waiting->mutex);
-    waiting->is_finished = 1;
-    pthread_cond_signal(&waiting->cond);
-    pthread_mutex_unlock(&waiting->mutex);
+static void finish(struct api_call *api) {
+    struct command_local_call *call = api->finish_context;
+    pthread_mutex_lock(&call->mutex);
+    call->is_finished = 1;
+    pthread_cond_signal(&call->cond);
+    pthread_mutex_unlock(&call->mutex);
 }
 
-static const char *parameter(const struct api_call *call, const char *name) {
-    return command_value_of(call->parameter_context, name);
+static const char *parameter(const struct api_call *api, const char *name) {
+    const struct command_local_call *call = api->parameter_context;
+    if (call->request->is_rehearsal && strcmp(name, "dry-run") == 0)
+        return "true";
+    return command_value_of(call->invocation, name);
 }
 
-/* Reading does not make a store where there is none; writing does. */
-static int open_store(const struct command_invocation *invocation, struct hf_store **ret_store,
-                      struct hf_error *error) {
-    const char *data_dir = invocation->globals.data_dir;
-    int is_reading = strcmp(invocation->operation->method, "GET") == 0;
-    MEM_AUTO char *url = NULL;
-    struct hf_store_options options = {.struct_bytes = sizeof options};
-    struct stat stat;
-    BUF_AUTO struct buf text;
-    buf_init(&text);
-    buf_printf(&text, "%s/store.db", data_dir);
-    int found = os_stat_at(os_real(), AT_FDCWD, buf_text(&text), &stat);
-    if (is_reading && found == -ENOENT) {
-        error_set(error, HF_ERR_NOT_FOUND, "open the store in '%s': there is none yet", data_dir);
-        return error_hint(error, "name another folder with --data, or start a daemon: holdfast serve");
-    }
-    if (!is_reading) {
-        int code = file_make_folders(os_real(), data_dir, 0700, error);
-        if (code != 0)
-            return error_wrap(error, code, "make the data directory '%s'", data_dir);
-    }
-    buf_clear(&text);
-    buf_printf(&text, "sqlite:%s/store.db", data_dir);
-    url = buf_take(&text);
-    if (!url)
-        return error_set(error, HF_ERR_NO_MEMORY, "open the store in '%s'", data_dir);
-    int code = hf_store_open(url, &options, ret_store, error);
-    if (is_reading && (code == HF_ERR_READ_ONLY || code == HF_ERR_PERMISSION)) {
-        options.read_only = 1;
-        error_clear(error);
-        code = hf_store_open(url, &options, ret_store, error);
-    }
-    return code;
-}
-
-static int call_handler(const struct command_invocation *invocation, const struct command_request *request,
-                        struct api_context *context, struct command_reply *reply) {
-    struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-    char who[32];
-    struct api_call call = {.context = context,
-                            .operation = invocation->operation,
-                            .who = who,
-                            .scope = API_SCOPE_ADMIN,
-                            .body = request->has_body ? buf_text(&request->body) : NULL,
-                            .body_bytes = request->body.size,
-                            .parameter = parameter,
-                            .parameter_context = (void *)invocation,
-                            .finish = finish,
-                            .finish_context = &waiting};
-    snprintf(who, sizeof who, "uid:%u", (unsigned)geteuid());
-    arena_init(&call.arena);
-    buf_init(&call.reply);
-    invocation->operation->handler(&call);
-    pthread_mutex_lock(&waiting.mutex);
-    while (!waiting.is_finished)
-        pthread_cond_wait(&waiting.cond, &waiting.mutex);
-    pthread_mutex_unlock(&waiting.mutex);
-    reply->status = call.status;
-    reply->body = call.reply;
-    snprintf(reply->content_type, sizeof reply->content_type, "%s",
-             call.content_type ? call.content_type : "application/json");
-    arena_fini(&call.arena);
+int command_local_begin(struct command_way *way, const struct command_request *request,
+                        struct command_local_call **ret_call, struct hf_error *error) {
+    const struct command_invocation *invocation = way->invocation;
+    struct command_local_call *call = MEM_NEW(struct command_local_call);
+    if (!call)
+        return error_set(error, HF_ERR_NO_MEMORY, "carry out the operation");
+    call->invocation = invocation;
+    call->request = request;
+    call->context =
+        (struct api_context){.store = way->store, .os = os_real(), .data_dir = invocation->globals.data_dir};
+    call->api = (struct api_call){.context = &call->context,
+                                  .operation = invocation->operation,
+                                  .who = call->who,
+                                  .scope = API_SCOPE_ADMIN,
+                                  .body = request->has_body ? buf_text(&request->body) : NULL,
+                                  .body_bytes = request->body.size,
+                                  .parameter = parameter,
+                                  .parameter_context = call,
+                                  .finish = finish,
+                                  .finish_context = call,
+                                  .progress = progress_step,
+                                  .progress_arg = &invocation->talk->progress};
+    snprintf(call->who, sizeof call->who, "uid:%u", (unsigned)geteuid());
+    pthread_mutex_init(&call->mutex, NULL);
+    pthread_cond_init(&call->cond, NULL);
+    arena_init(&call->api.arena);
+    buf_init(&call->api.reply);
+    invocation->operation->handler(&call->api);
+    *ret_call = call;
     return 0;
 }
 
-int command_run_locally(const struct command_invocation *invocation, const struct command_request *request,
-                        struct command_reply *reply, struct hf_error *error) {
-    struct hf_store *store = NULL;
-    int code = open_store(invocation, &store, error);
-    if (code != 0)
-        return code;
-    code = source_declare_kinds(store, error);
-    if (code == 0) {
-        struct api_context context = {.store = store, .os = os_real(), .data_dir = invocation->globals.data_dir};
-        code = call_handler(invocation, request, &context, reply);
-    }
-    hf_store_close(&store);
-    return code;
+void command_local_end(struct command_local_call **call, struct command_reply *reply) {
+    struct command_local_call *self = *call;
+    pthread_mutex_lock(&self->mutex);
+    while (!self->is_finished)
+        pthread_cond_wait(&self->cond, &self->mutex);
+    pthread_mutex_unlock(&self->mutex);
+    reply->status = self->api.status;
+    reply->body = self->api.reply;
+    snprintf(reply->content_type, sizeof reply->content_type, "%s",
+             self->api.content_type ? self->api.content_type : "application/json");
+    arena_fini(&self->api.arena);
+    pthread_mutex_destroy(&self->mutex);
+    pthread_cond_destroy(&self->cond);
+    mem_free(self);
+    *call = NULL;
 }

@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/talk.h"
 
-enum { LOCK_PATIENCE_MS = 5000, LOCK_RETRY_MS = 20 };
-
-static int reply_error(const struct command_reply *reply, struct hf_error *error) {
+int command_reply_error(const struct command_reply *reply, struct hf_error *error) {
     JSON_AUTO struct json_doc doc;
     struct arena arena;
     json_init(&doc);
@@ -35,29 +34,9 @@ done:
     return code;
 }
 
-/* Through the daemon when one listens, on the store itself when none does. A store that is held for a moment (another
- * command, a daemon that just starts) is waited for. */
-static int carry_out(const struct command_invocation *invocation, const struct command_request *request,
-                     struct command_reply *reply, struct hf_error *error) {
-    const struct os *os = os_real();
-    int64_t give_up_ms = os_monotonic_ms(os) + LOCK_PATIENCE_MS;
-    for (;;) {
-        int code = command_send(invocation, request, reply, error);
-        if (code != HF_ERR_UNAVAILABLE)
-            return code;
-        if (invocation->operation->flags & OPERATION_DAEMON_ONLY)
-            return code;
-        error_clear(error);
-        code = command_run_locally(invocation, request, reply, error);
-        if (code != HF_ERR_LOCKED || os_monotonic_ms(os) > give_up_ms)
-            return code;
-        error_clear(error);
-        os_sleep_ms(os, LOCK_RETRY_MS);
-    }
-}
-
 static int is_confirmed(const struct command_invocation *invocation) {
-    if (!(invocation->operation->flags & OPERATION_DESTROYS) || invocation->globals.yes || !isatty(STDIN_FILENO))
+    if (!(invocation->operation->flags & OPERATION_DESTROYS) || invocation->globals.yes ||
+        command_has(invocation, "dry-run") || !isatty(STDIN_FILENO))
         return 1;
     char answer[16] = "";
     fprintf(stderr, "%s %s", invocation->noun, invocation->verb);
@@ -80,30 +59,65 @@ static int check_status(const struct command_reply *reply) {
     return json_member_bool(&doc, 0, "clean", 0) ? 0 : 1;
 }
 
-static int operate(const struct command_invocation *invocation) {
-    struct hf_error error = {0};
+/* One request and its reply. */
+static int carry_out(const struct command_invocation *invocation, struct hf_error *error) {
     struct command_request request = {0};
     struct command_reply reply = {0};
-    int is_check = is_store_check(invocation->operation);
+    struct command_way way = {.fd = -1};
+    struct progress *progress = &invocation->talk->progress;
+    int status = 0;
+    int code = command_build_body(invocation, &request, error);
+    if (code == 0)
+        code = command_way_open(invocation, &way, error);
+    progress_begin(progress, invocation->verb ? invocation->verb : invocation->noun, "rows", invocation->globals.quiet);
+    if (code == 0)
+        code = command_call(&way, &request, &reply, error);
+    progress_clear(progress);
+    if (code == 0) {
+        command_render(invocation, &reply);
+        status = is_store_check(invocation->operation) ? check_status(&reply) : 0;
+        if (command_has(invocation, "dry-run"))
+            talk_say(invocation, "a rehearsal: nothing was changed");
+    }
+    command_way_close(&way);
+    buf_fini(&request.body);
+    buf_fini(&reply.body);
+    return code == 0 ? status : code;
+}
+
+static const struct special {
+    const char *verb; /* of the noun store */
+    int (*carry_out)(const struct command_invocation *invocation, struct hf_error *error);
+} specials[] = {
+    {"list", command_list},
+    {"export", command_export},
+    {"import", command_import},
+    {"copy", command_copy},
+};
+
+static int dispatch(const struct command_invocation *invocation, struct hf_error *error) {
+    for (size_t i = 0; text_is_equal(invocation->noun, "store") && i < sizeof specials / sizeof specials[0]; i++) {
+        if (text_is_equal(invocation->verb, specials[i].verb))
+            return specials[i].carry_out(invocation, error);
+    }
+    return carry_out(invocation, error);
+}
+
+static int operate(struct command_invocation *invocation) {
+    struct hf_error error = {0};
+    struct command_talk talk;
     if (!is_confirmed(invocation)) {
         fprintf(stderr, "holdfast: nothing was done\n");
         return hf_code_exit_status(HF_ERR_CANCELLED);
     }
-    int code = command_build_body(invocation, &request, &error);
-    if (code == 0)
-        code = carry_out(invocation, &request, &reply, &error);
-    if (code == 0 && reply.status >= 400)
-        code = reply_error(&reply, &error);
-    int status = 0;
-    if (code != 0) {
+    talk_init(&talk);
+    invocation->talk = &talk;
+    int status = dispatch(invocation, &error);
+    talk_fini(&talk);
+    if (status < 0) {
         command_print_error(invocation, &error);
-        status = is_check ? 2 : hf_code_exit_status(code);
-    } else {
-        command_render(invocation, &reply);
-        status = is_check ? check_status(&reply) : 0;
+        status = is_store_check(invocation->operation) ? 2 : hf_code_exit_status(status);
     }
-    buf_fini(&request.body);
-    buf_fini(&reply.body);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "holdfast: write output: the reader is gone or the disk is full\n");
         return status ? status : hf_code_exit_status(HF_ERR_IO);

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "cmd/talk.h"
 
 enum { MAX_COLUMNS = 16, MAX_CELL_BYTES = 60 };
 
@@ -118,7 +119,7 @@ static void fill_row(const struct json_doc *doc, uint32_t item, char **names, in
 }
 
 /* An array as one row per item; an object as a table of one row. */
-static void print_table(const struct json_doc *doc, const char *columns, int is_quiet, struct arena *arena) {
+void command_print_table(const struct json_doc *doc, const char *columns, int with_header, struct arena *arena) {
     char *names[MAX_COLUMNS];
     int widths[MAX_COLUMNS] = {0};
     int count = split_columns(columns, arena, names);
@@ -142,9 +143,7 @@ static void print_table(const struct json_doc *doc, const char *columns, int is_
         if (width > widths[i % (size_t)count])
             widths[i % (size_t)count] = width;
     }
-    if (row == 0 && !is_quiet)
-        fprintf(stderr, "holdfast: nothing there\n");
-    for (size_t i = 0; i <= row && row > 0; i++)
+    for (size_t i = with_header ? 0 : 1; i <= row && row > 0; i++)
         print_row(cells + i * (size_t)count, widths, count);
 }
 
@@ -180,7 +179,9 @@ static void render_json(const struct command_invocation *invocation, const struc
         const char *text = json_to_text(doc, json_member(doc, 0, columns), arena, NULL);
         printf("%s\n", text ? text : "");
     } else if (columns && (is_array || json_type_of(doc, 0) == JSON_OBJECT)) {
-        print_table(doc, columns, invocation->globals.quiet, arena);
+        command_print_table(doc, columns, 1, arena);
+        if (is_array && doc->nodes[0].count == 0)
+            talk_say(invocation, "nothing there");
     } else if (json_type_of(doc, 0) == JSON_OBJECT) {
         print_members(doc, arena);
     } else {

@@ -11,7 +11,7 @@
 
 enum { MAX_INPUT_BYTES = 64 << 20 };
 
-static void add_encoded(struct buf *out, const char *text) {
+void command_add_encoded(struct buf *out, const char *text) {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         int is_plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '-' ||
                        *c == '.' || *c == '_' || *c == '~';
@@ -199,7 +199,7 @@ int command_build_body(const struct command_invocation *invocation, struct comma
     return code;
 }
 
-int command_build_target(const struct command_invocation *invocation, struct buf *target, struct hf_error *error) {
+static int add_path(const struct command_invocation *invocation, struct buf *target, struct hf_error *error) {
     for (const char *c = invocation->operation->path; *c; c++) {
         const char *end = *c == '{' ? strchr(c, '}') : NULL;
         if (!end) {
@@ -211,21 +211,31 @@ int command_build_target(const struct command_invocation *invocation, struct buf
         const char *text = command_value_of(invocation, name);
         if (!text || !text[0])
             return error_set(error, HF_ERR_BAD_ID, "read the command line: %s is empty", name);
-        add_encoded(target, text);
+        command_add_encoded(target, text);
         c = end;
     }
+    return 0;
+}
+
+int command_build_target(const struct command_invocation *invocation, const struct command_request *request,
+                         struct buf *target, struct hf_error *error) {
+    if (request->target) {
+        buf_add_text(target, request->target);
+        return 0;
+    }
+    int code = add_path(invocation, target, error);
     char mark = '?';
-    for (int i = 0; i < invocation->value_count; i++) {
+    for (int i = 0; i < invocation->value_count && code == 0; i++) {
         const struct command_value *value = &invocation->values[i];
         if (value->parameter->place != PLACE_QUERY)
             continue;
         char name[64];
-        snprintf(name, sizeof name, "%s", value->parameter->name);
-        for (char *n = name; *n; n++)
-            *n = *n == '-' ? '_' : *n;
+        member_name(&(struct api_parameter){.name = value->parameter->name}, name, sizeof name);
         buf_printf(target, "%c%s=", mark, name);
-        add_encoded(target, value->text);
+        command_add_encoded(target, value->text);
         mark = '&';
     }
-    return target->failed ? error_set(error, HF_ERR_NO_MEMORY, "put the request together") : 0;
+    if (request->is_rehearsal && !command_has(invocation, "dry-run"))
+        buf_printf(target, "%cdry_run=true", mark);
+    return code == 0 && target->failed ? error_set(error, HF_ERR_NO_MEMORY, "put the request together") : code;
 }

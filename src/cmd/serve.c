@@ -13,6 +13,7 @@
 #include "os/loop.h"
 #include "run/source.h"
 #include "run/supervisor.h"
+#include "run/unsaved.h"
 #include "store/store.h"
 
 enum { HEALTH_CHECK_MS = 1000 };
@@ -23,6 +24,8 @@ struct daemon {
     struct loop *loop;
     struct supervisor *supervisor;
     struct http_server *server;
+    struct command_audit audit;
+    struct hf_auditor *auditor;
     struct api_context context;
     struct loop_signal *on_term, *on_int;
     struct loop_timer *health_timer;
@@ -35,9 +38,11 @@ static void log_line(void *arg, const char *line) {
     char now[TEXT_TIME_BYTES];
     (void)arg;
     text_time(os_wall_ms(os_real()), now);
+    flockfile(stderr); /* several threads log */
     fprintf(stderr, "%s ", now);
     command_print_safely(line, strlen(line), stderr);
     fputc('\n', stderr);
+    funlockfile(stderr);
 }
 
 static void supervisor_stopped(void *arg) {
@@ -129,8 +134,24 @@ static int open_store(struct daemon *daemon, struct hf_error *error) {
     return code == 0 ? source_declare_kinds(daemon->store, error) : code;
 }
 
+/* Results that sources hold back on purpose are unsaved, and that is as it should be. */
+static void look_at_unsaved(void *arg, struct hf_health *ret_health) {
+    const struct daemon *daemon = arg;
+    struct unsaved_runs runs = {0};
+    uint64_t sources = 0;
+    unsaved_total(daemon->context.unsaved, &runs, &sources);
+    *ret_health = (struct hf_health){.status = HF_HEALTHY, .dirty = (uint64_t)runs.runs};
+    if (runs.runs > 0)
+        ret_health->oldest_unsaved_ms = os_wall_ms(os_real()) - runs.since_ms;
+}
+
 static int start(struct daemon *daemon, struct hf_error *error) {
-    int code = open_store(daemon, error);
+    int code = command_read_audit(daemon->invocation, &daemon->audit, error);
+    if (code == 0)
+        code = open_store(daemon, error);
+    daemon->audit.log = log_line;
+    if (code == 0)
+        code = command_open_auditor(&daemon->audit, daemon->store, &daemon->auditor, error);
     if (code != 0)
         return code;
     code = loop_new(os_real(), &daemon->loop, error);
@@ -145,12 +166,19 @@ static int start(struct daemon *daemon, struct hf_error *error) {
                                            .os = os_real(),
                                            .data_dir = daemon->invocation->globals.data_dir,
                                            .has_supervisor = 1,
+                                           .auditor = daemon->auditor,
                                            .started_ms = os_wall_ms(os_real())};
     struct supervisor_options options = {.data_dir = daemon->invocation->globals.data_dir,
                                          .log = log_line,
                                          .store_failed = store_failed,
                                          .store_failed_arg = daemon};
-    return supervisor_new(daemon->store, daemon->loop, &options, restored, daemon, &daemon->supervisor, error);
+    code = supervisor_new(daemon->store, daemon->loop, &options, restored, daemon, &daemon->supervisor, error);
+    if (code == 0) {
+        daemon->context.unsaved = supervisor_unsaved(daemon->supervisor);
+        daemon->context.health = look_at_unsaved;
+        daemon->context.health_arg = daemon;
+    }
+    return code;
 }
 
 int command_serve(const struct command_invocation *invocation) {
@@ -163,6 +191,7 @@ int command_serve(const struct command_invocation *invocation) {
         code = daemon.exit_code;
     }
     http_server_close(&daemon.server);
+    hf_auditor_close(&daemon.auditor);
     supervisor_free(&daemon.supervisor);
     loop_timer_free(&daemon.health_timer);
     loop_signal_free(&daemon.on_term);

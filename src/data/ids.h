@@ -20,6 +20,8 @@ int ids_check_name(const char *name, struct hf_error *error);
  * is no way back. `id` must have passed ids_check. Returns the length. */
 enum { IDS_FILENAME_BYTES = 256 };
 size_t ids_to_filename(const char *id, size_t bytes, char ret_name[IDS_FILENAME_BYTES]);
+/* The same for a name that something is put behind: shortened when it would be longer than max_bytes (66 to 255). */
+size_t ids_to_filename_within(const char *id, size_t bytes, size_t max_bytes, char ret_name[IDS_FILENAME_BYTES]);
 
 /* The way back. HF_ERR_BAD_ID when no id has this name, or when it is a shortened one. */
 int ids_from_filename(const char *name, char ret_id[HF_ID_MAX + 1], struct hf_error *error);

@@ -6,25 +6,21 @@
 
 /* "%-" can not come from encoding, where two hex digits follow every '%'. */
 static const char shortened[] = "%-";
-enum {
-    NAME_MAX_BYTES = IDS_FILENAME_BYTES - 1,
-    MARK_BYTES = 2,
-    PREFIX_MAX = NAME_MAX_BYTES - MARK_BYTES - (DIGEST_HEX - 1)
-};
+enum { MARK_BYTES = 2, TAIL_BYTES = MARK_BYTES + DIGEST_HEX - 1 };
 
 static int is_safe(char c, int is_leading) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
            (c == '.' && !is_leading);
 }
 
-size_t ids_to_filename(const char *id, size_t bytes, char ret_name[IDS_FILENAME_BYTES]) {
+size_t ids_to_filename_within(const char *id, size_t bytes, size_t max_bytes, char ret_name[IDS_FILENAME_BYTES]) {
     static const char digits[] = "0123456789ABCDEF";
     size_t length = 0, prefix = 0, i = 0;
     int is_leading = 1;
     for (; i < bytes; i++) {
         size_t needed = is_safe(id[i], is_leading) ? 1 : 3;
         is_leading = is_leading && id[i] == '.';
-        if (length + needed > NAME_MAX_BYTES)
+        if (length + needed > max_bytes)
             break;
         if (needed == 1) {
             ret_name[length] = id[i];
@@ -34,16 +30,20 @@ size_t ids_to_filename(const char *id, size_t bytes, char ret_name[IDS_FILENAME_
             ret_name[length + 2] = digits[(uint8_t)id[i] & 15];
         }
         length += needed;
-        if (length <= PREFIX_MAX)
+        if (length + TAIL_BYTES <= max_bytes)
             prefix = length;
     }
     if (i < bytes) {
         memcpy(ret_name + prefix, shortened, MARK_BYTES);
         digest_hex(id, bytes, ret_name + prefix + MARK_BYTES);
-        length = prefix + MARK_BYTES + DIGEST_HEX - 1;
+        length = prefix + TAIL_BYTES;
     }
     ret_name[length] = '\0';
     return length;
+}
+
+size_t ids_to_filename(const char *id, size_t bytes, char ret_name[IDS_FILENAME_BYTES]) {
+    return ids_to_filename_within(id, bytes, IDS_FILENAME_BYTES - 1, ret_name);
 }
 
 static int hex_value(char c) {

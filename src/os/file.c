@@ -19,7 +19,7 @@
 /* ".hf-" 32 hex digits ".tmp": short, so that every name that the file system allows can be replaced. */
 #define TEMPORARY_FRONT ".hf-"
 #define TEMPORARY_BACK  ".tmp"
-enum { RANDOM_BYTES = 16, TEMPORARY_BYTES = 4 + 2 * RANDOM_BYTES + 4 };
+enum { RANDOM_BYTES = (FILE_TEMPORARY_BYTES - 4 - 4) / 2 };
 
 enum { READ_STEP = 64 * 1024 };
 
@@ -89,7 +89,7 @@ static int read_to_end(const struct os *os, int fd, size_t max_bytes, struct buf
 int file_read(const struct os *os, int dir_fd, const char *path, size_t max_bytes, struct buf *ret_bytes,
               struct hf_error *error) {
     /* O_NONBLOCK: a pipe of that name must not hold us up. */
-    int fd = os_open(os, dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    int fd = OS_AGAIN(os_open(os, dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
     if (fd == -ELOOP)
         return error_wrap(error, refuse_link(path, error), "read file");
     if (fd < 0)
@@ -97,7 +97,7 @@ int file_read(const struct os *os, int dir_fd, const char *path, size_t max_byte
     struct buf BUF_AUTO bytes;
     buf_init(&bytes);
     struct stat stat;
-    int result = os_fstat(os, fd, &stat);
+    int result = OS_AGAIN(os_fstat(os, fd, &stat));
     if (result != 0)
         result = error_set_errno(error, result, "stat");
     else if (!S_ISREG(stat.st_mode))
@@ -113,60 +113,60 @@ int file_read(const struct os *os, int dir_fd, const char *path, size_t max_byte
     return 0;
 }
 
-static int make_temporary_name(const struct os *os, char name[TEMPORARY_BYTES + 1]) {
+int file_temporary_name(const struct os *os, char name[FILE_TEMPORARY_BYTES + 1]) {
     uint8_t random[RANDOM_BYTES];
-    int result = os_random(os, random, sizeof random);
+    int result = OS_AGAIN(os_random(os, random, sizeof random));
     if (result < 0)
         return result;
     memcpy(name, TEMPORARY_FRONT, sizeof TEMPORARY_FRONT);
     text_hex(random, sizeof random, name + strlen(TEMPORARY_FRONT));
-    memcpy(name + TEMPORARY_BYTES - strlen(TEMPORARY_BACK), TEMPORARY_BACK, sizeof TEMPORARY_BACK);
+    memcpy(name + FILE_TEMPORARY_BYTES - strlen(TEMPORARY_BACK), TEMPORARY_BACK, sizeof TEMPORARY_BACK);
     return 0;
 }
 
 static int is_temporary_name(const char *name) {
-    return strlen(name) == TEMPORARY_BYTES && memcmp(name, TEMPORARY_FRONT, strlen(TEMPORARY_FRONT)) == 0 &&
+    return strlen(name) == FILE_TEMPORARY_BYTES && memcmp(name, TEMPORARY_FRONT, strlen(TEMPORARY_FRONT)) == 0 &&
            strspn(name + strlen(TEMPORARY_FRONT), "0123456789abcdef") == (size_t)RANDOM_BYTES * 2 &&
-           strcmp(name + TEMPORARY_BYTES - strlen(TEMPORARY_BACK), TEMPORARY_BACK) == 0;
+           strcmp(name + FILE_TEMPORARY_BYTES - strlen(TEMPORARY_BACK), TEMPORARY_BACK) == 0;
 }
 
 /* Leaves a whole and synced file of that name, or none. */
 static int write_temporary(const struct os *os, int dir_fd, const char *name, const void *bytes, size_t size,
                            mode_t mode, struct hf_error *error) {
-    int fd = os_open(os, dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    int fd = OS_AGAIN(os_open(os, dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     if (fd < 0)
         return error_set_errno(error, fd, "create temporary file '%s'", name);
     const char *step = "write";
     int result = file_pwrite_full(os, fd, bytes, size, 0);
     if (result == 0) {
         step = "sync";
-        result = os_fsync(os, fd);
+        result = OS_AGAIN(os_fsync(os, fd));
     }
     (void)os_close(os, fd); /* after a good sync the bytes are there, whatever close says */
     if (result == 0)
         return 0;
-    (void)os_unlink(os, dir_fd, name, 0);
+    (void)OS_AGAIN(os_unlink(os, dir_fd, name, 0));
     return error_set_errno(error, result, "%s temporary file '%s'", step, name);
 }
 
 static int replace(const struct os *os, int dir_fd, const char *name, const void *bytes, size_t size, mode_t mode,
                    struct hf_error *error) {
     struct stat stat;
-    int result = os_stat_at(os, dir_fd, name, &stat);
+    int result = OS_AGAIN(os_stat_at(os, dir_fd, name, &stat));
     if (result != 0 && result != -ENOENT)
         return error_set_errno(error, result, "stat");
     if (result == 0 && S_ISLNK(stat.st_mode))
         return refuse_link(name, error);
-    char temporary[TEMPORARY_BYTES + 1];
-    result = make_temporary_name(os, temporary);
+    char temporary[FILE_TEMPORARY_BYTES + 1];
+    result = file_temporary_name(os, temporary);
     if (result != 0)
         return error_set_errno(error, result, "get random bytes");
     result = write_temporary(os, dir_fd, temporary, bytes, size, mode, error);
     if (result != 0)
         return result;
-    result = os_rename(os, dir_fd, temporary, dir_fd, name, 0);
+    result = OS_AGAIN(os_rename(os, dir_fd, temporary, dir_fd, name, 0));
     if (result != 0) {
-        (void)os_unlink(os, dir_fd, temporary, 0);
+        (void)OS_AGAIN(os_unlink(os, dir_fd, temporary, 0));
         return error_set_errno(error, result, "rename temporary file '%s'", temporary);
     }
     return file_sync_folder(os, dir_fd, error);
@@ -190,12 +190,12 @@ static int remove_leftover(void *arg, const char *name, unsigned char d_type) {
     (void)d_type;
     const struct leftovers *leftovers = arg;
     struct stat stat;
-    if (!is_temporary_name(name) || os_stat_at(leftovers->os, leftovers->dir_fd, name, &stat) != 0)
+    if (!is_temporary_name(name) || OS_AGAIN(os_stat_at(leftovers->os, leftovers->dir_fd, name, &stat)) != 0)
         return 0;
     int64_t changed_ms = (int64_t)stat.st_mtim.tv_sec * 1000 + stat.st_mtim.tv_nsec / 1000000;
     if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() || changed_ms > leftovers->older_than_ms)
         return 0;
-    int result = os_unlink(leftovers->os, leftovers->dir_fd, name, 0);
+    int result = OS_AGAIN(os_unlink(leftovers->os, leftovers->dir_fd, name, 0));
     return result == -ENOENT ? 0 : result;
 }
 
@@ -206,27 +206,27 @@ int file_remove_leftovers(const struct os *os, int dir_fd, int64_t min_age_ms, s
 }
 
 static int rename_by_link(const struct os *os, int from_dir, const char *from, int to_dir, const char *to) {
-    int result = os_link(os, from_dir, from, to_dir, to);
-    return result != 0 ? result : os_unlink(os, from_dir, from, 0);
+    int result = OS_AGAIN(os_link(os, from_dir, from, to_dir, to));
+    return result != 0 ? result : OS_AGAIN(os_unlink(os, from_dir, from, 0));
 }
 
 /* rename replaces an empty folder only: what somebody else puts in between makes it fail, and nothing is lost. */
 static int rename_over_empty_folder(const struct os *os, int from_dir, const char *from, int to_dir, const char *to) {
-    int result = os_mkdir(os, to_dir, to, 0700);
+    int result = OS_AGAIN(os_mkdir(os, to_dir, to, 0700));
     if (result != 0)
         return result;
-    result = os_rename(os, from_dir, from, to_dir, to, 0);
+    result = OS_AGAIN(os_rename(os, from_dir, from, to_dir, to, 0));
     if (result != 0)
-        (void)os_unlink(os, to_dir, to, AT_REMOVEDIR);
+        (void)OS_AGAIN(os_unlink(os, to_dir, to, AT_REMOVEDIR));
     return result;
 }
 
 int file_rename_new(const struct os *os, int from_dir, const char *from, int to_dir, const char *to,
                     struct hf_error *error) {
-    int result = os_rename(os, from_dir, from, to_dir, to, RENAME_NOREPLACE);
+    int result = OS_AGAIN(os_rename(os, from_dir, from, to_dir, to, RENAME_NOREPLACE));
     if (result == -EINVAL || result == -ENOSYS) {
         struct stat stat;
-        result = os_stat_at(os, from_dir, from, &stat);
+        result = OS_AGAIN(os_stat_at(os, from_dir, from, &stat));
         if (result == 0 && S_ISDIR(stat.st_mode))
             result = rename_over_empty_folder(os, from_dir, from, to_dir, to);
         else if (result == 0)

@@ -24,6 +24,10 @@ int file_read(const struct os *os, int dir_fd, const char *path, size_t max_byte
 int file_replace(const struct os *os, int dir_fd, const char *name, const void *bytes, size_t size, mode_t mode,
                  struct hf_error *error);
 
+/* A random name for a temporary file. 0 or negative errno. */
+enum { FILE_TEMPORARY_BYTES = 40 };
+int file_temporary_name(const struct os *os, char name[FILE_TEMPORARY_BYTES + 1]);
+
 /* Removes temporary files that file_replace left when the power went: ours by name and by owner, and at least so old.
  */
 int file_remove_leftovers(const struct os *os, int dir_fd, int64_t min_age_ms, struct hf_error *error);
@@ -42,6 +46,15 @@ int file_make_folders(const struct os *os, const char *path, mode_t mode, struct
 int file_open_folder(const struct os *os, int dir_fd, const char *path, int *ret_fd, struct hf_error *error);
 
 int file_sync_folder(const struct os *os, int dir_fd, struct hf_error *error);
+
+/* Tries what a store needs of the file system of a folder: a rename replaces or keeps what is there, as it is told, and
+ * a folder can be synced. Leaves nothing behind but, after a power cut, an empty temporary file; removes such ones.
+ * Errors: UNSUPPORTED with what cannot be done, and those of the calls. */
+int file_probe(const struct os *os, int dir_fd, struct hf_error *error);
+/* Whether a call's negative errno says that the file system cannot do such a thing at all; and the error for that:
+ * "the file system cannot WHAT". */
+int file_is_lacking(int negative_errno);
+int file_lacks(struct hf_error *error, const char *what);
 
 /* Walks a tree below dir_fd, following no link, depth first, entries of a folder in no order. `path` is relative. A
  * folder comes behind what is in it, so a visit may remove what it is given. What vanishes meanwhile is left out. A

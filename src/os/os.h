@@ -2,11 +2,13 @@
  * and the simulated disk of the tests stand behind the same table.
  *
  * Functions return a value >= 0, or a negative errno. They do not loop: short reads and writes and EINTR come through
- * as they are; os/file.h loops. All are thread-safe in the real one. Paths are relative to a folder's fd (or AT_FDCWD).
+ * as they are; os/file.h loops. (list begins again by itself: its visits could not be undone.) All are thread-safe in
+ * the real one. Paths are relative to a folder's fd (or AT_FDCWD).
  */
 #ifndef HF_OS_OS_H
 #define HF_OS_OS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +39,7 @@ struct os_ops {
     int (*fdatasync)(const struct os *os, int fd);
     int (*syncfs)(const struct os *os, int fd);
     int (*truncate)(const struct os *os, int fd, off_t size);
+    int (*chmod)(const struct os *os, int fd, mode_t mode);                  /* fchmod */
     int (*allocate)(const struct os *os, int fd, off_t offset, off_t bytes); /* posix_fallocate */
     int (*fstat)(const struct os *os, int fd, struct stat *ret_stat);
     int (*stat_at)(const struct os *os, int dir_fd, const char *path, struct stat *ret_stat); /* follows no link */
@@ -87,6 +90,7 @@ const struct os *os_real(void);
 #define os_fdatasync(os, ...)    ((os)->ops->fdatasync((os), __VA_ARGS__))
 #define os_syncfs(os, ...)       ((os)->ops->syncfs((os), __VA_ARGS__))
 #define os_truncate(os, ...)     ((os)->ops->truncate((os), __VA_ARGS__))
+#define os_chmod(os, ...)        ((os)->ops->chmod((os), __VA_ARGS__))
 #define os_allocate(os, ...)     ((os)->ops->allocate((os), __VA_ARGS__))
 #define os_fstat(os, ...)        ((os)->ops->fstat((os), __VA_ARGS__))
 #define os_stat_at(os, ...)      ((os)->ops->stat_at((os), __VA_ARGS__))
@@ -107,6 +111,17 @@ const struct os *os_real(void);
 #define os_pidfd_signal(os, ...) ((os)->ops->pidfd_signal((os), __VA_ARGS__))
 #define os_group_signal(os, ...) ((os)->ops->group_signal((os), __VA_ARGS__))
 #define os_reap(os, ...)         ((os)->ops->reap((os), __VA_ARGS__))
+
+/* Makes the call again while signals interrupt it. Not for close: the descriptor is gone all the same. A sync that was
+ * interrupted has not failed: nothing was dropped by it. */
+#define OS_AGAIN(call)                                                                                                 \
+    (__extension__({                                                                                                   \
+        __typeof__(call) again_;                                                                                       \
+        do                                                                                                             \
+            again_ = (call);                                                                                           \
+        while (again_ == -EINTR);                                                                                      \
+        again_;                                                                                                        \
+    }))
 
 int64_t os_wall_ms(const struct os *os);
 int64_t os_monotonic_ms(const struct os *os);
@@ -136,6 +151,7 @@ enum os_call {
     OS_CALL_RANDOM,
     OS_CALL_SPAWN,
     OS_CALL_SIGNAL,
+    OS_CALL_CHMOD,
 };
 struct os_fault; /* holds a struct os that may be handed on */
 int os_fault_new(const struct os *inner, struct os_fault **ret_fault);

@@ -31,6 +31,8 @@ static enum verdict judge_locked(struct os_fault *fault, enum os_call call) {
         return GO_ON;
     if (plan->error == 0 && call != OS_CALL_READ && call != OS_CALL_WRITE)
         return GO_ON; /* only these can be short */
+    if (plan->error == EINTR && call == OS_CALL_LIST)
+        return GO_ON; /* see os.h */
     fault->failed++;
     return plan->error == 0 ? CUT_SHORT : FAIL;
 }
@@ -114,6 +116,10 @@ static int fault_syncfs(const struct os *os, int fd) {
 
 static int fault_truncate(const struct os *os, int fd, off_t size) {
     FAIL_OR(OS_CALL_TRUNCATE, os_truncate(inner_of(os), fd, size));
+}
+
+static int fault_chmod(const struct os *os, int fd, mode_t mode) {
+    FAIL_OR(OS_CALL_CHMOD, os_chmod(inner_of(os), fd, mode));
 }
 
 static int fault_allocate(const struct os *os, int fd, off_t offset, off_t bytes) {
@@ -209,6 +215,7 @@ static const struct os_ops fault_ops = {
     .fdatasync = fault_fdatasync,
     .syncfs = fault_syncfs,
     .truncate = fault_truncate,
+    .chmod = fault_chmod,
     .allocate = fault_allocate,
     .fstat = fault_fstat,
     .stat_at = fault_stat_at,

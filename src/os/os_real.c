@@ -83,6 +83,11 @@ static int real_truncate(const struct os *os, int fd, off_t size) {
     return OR_ERRNO(ftruncate(fd, size));
 }
 
+static int real_chmod(const struct os *os, int fd, mode_t mode) {
+    (void)os;
+    return OR_ERRNO(fchmod(fd, mode));
+}
+
 static int real_allocate(const struct os *os, int fd, off_t offset, off_t bytes) {
     (void)os;
     return -posix_fallocate(fd, offset, bytes);
@@ -124,7 +129,10 @@ static int real_mkdir(const struct os *os, int dir_fd, const char *path, mode_t 
 static int real_list(const struct os *os, int dir_fd, os_entry_visit visit, void *arg) {
     (void)os;
     /* A descriptor of its own: the place in the folder belongs to the open file. */
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    do
+        fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     DIR *folder = fdopendir(fd);
@@ -269,6 +277,7 @@ static const struct os_ops real_ops = {
     .fdatasync = real_fdatasync,
     .syncfs = real_syncfs,
     .truncate = real_truncate,
+    .chmod = real_chmod,
     .allocate = real_allocate,
     .fstat = real_fstat,
     .stat_at = real_stat_at,

@@ -53,7 +53,7 @@ static void read_holder(const struct os *os, int dir_fd, struct holder *ret_hold
 
 static int say_who_holds(const struct os *os, int dir_fd, int fd, struct hf_error *error) {
     struct holder holder;
-    if (os_lock_probe(os, fd, OS_LOCK_SHARED, 0, 0) == 0) {
+    if (OS_AGAIN(os_lock_probe(os, fd, OS_LOCK_SHARED, 0, 0)) == 0) {
         (void)error_set(error, HF_ERR_LOCKED, "another process reads it");
         (void)error_hint(error, "try again when it has finished");
         return HF_ERR_LOCKED;
@@ -74,6 +74,7 @@ static int say_who_holds(const struct os *os, int dir_fd, int fd, struct hf_erro
 /* What cannot be found out is left empty: it is for people (invariant 2). */
 static void describe_self(const struct os *os, struct buf *text) {
     struct process_identity self = {.pid = getpid()};
+    (void)process_boot_id(os, self.boot_id, NULL); /* known even where the rest is not */
     (void)process_identify(os, getpid(), &self, NULL);
     struct json_writer json;
     json_writer_init(&json, text, 0);
@@ -94,14 +95,14 @@ static int write_holder(const struct os *os, int fd, struct hf_error *error) {
         return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
     int result = file_pwrite_full(os, fd, text.data, text.size, 0);
     if (result == 0)
-        result = os_truncate(os, fd, (off_t)text.size);
+        result = OS_AGAIN(os_truncate(os, fd, (off_t)text.size));
     if (result == 0)
-        result = os_fsync(os, fd);
+        result = OS_AGAIN(os_fsync(os, fd));
     return result == 0 ? 0 : error_set_errno(error, result, "write the holder");
 }
 
 static int open_lock_file(const struct os *os, int dir_fd, int *ret_fd, struct hf_error *error) {
-    int fd = os_open(os, dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY, 0600);
+    int fd = OS_AGAIN(os_open(os, dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY, 0600));
     if (fd == -ELOOP) {
         (void)error_set(error, HF_ERR_UNSAFE_PATH, "'" LOCK_NAME "' is a symbolic link");
         (void)error_hint(error, "remove the link: holdfast did not make it");
@@ -110,7 +111,7 @@ static int open_lock_file(const struct os *os, int dir_fd, int *ret_fd, struct h
     if (fd < 0)
         return error_set_errno(error, fd, "open '" LOCK_NAME "'");
     struct stat stat;
-    int result = os_fstat(os, fd, &stat);
+    int result = OS_AGAIN(os_fstat(os, fd, &stat));
     if (result != 0)
         result = error_set_errno(error, result, "stat '" LOCK_NAME "'");
     else if (!S_ISREG(stat.st_mode))
@@ -123,18 +124,25 @@ static int open_lock_file(const struct os *os, int dir_fd, int *ret_fd, struct h
     return 0;
 }
 
+/* Some network and user-space file systems say yes to everybody: a second opening must see the lock. */
+static int check_lock_holds(const struct os *os, int dir_fd, struct hf_error *error) {
+    int held = owner_lock_is_held(os, dir_fd, NULL);
+    if (held == 1)
+        return 0;
+    return held == 0 ? file_lacks(error, "keep a lock") : error_set_errno(error, held, "look at '" LOCK_NAME "'");
+}
+
 static int lock_and_write(const struct os *os, int dir_fd, int fd, struct hf_error *error) {
-    int result = os_lock_range(os, fd, OS_LOCK_EXCLUSIVE, 0, 0);
+    int result = OS_AGAIN(os_lock_range(os, fd, OS_LOCK_EXCLUSIVE, 0, 0));
     if (result == -EAGAIN)
         return say_who_holds(os, dir_fd, fd, error);
-    if (result == -ENOLCK || result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP) {
-        (void)error_set(error, HF_ERR_UNSUPPORTED, "the file system has no locks");
-        (void)error_hint(error, "put the folder on a local file system");
-        return HF_ERR_UNSUPPORTED;
-    }
+    if (file_is_lacking(result))
+        return file_lacks(error, "lock a file");
     if (result != 0)
         return error_set_errno(error, result, "lock '" LOCK_NAME "'");
-    result = write_holder(os, fd, error);
+    result = check_lock_holds(os, dir_fd, error);
+    if (result == 0)
+        result = write_holder(os, fd, error);
     return result != 0 ? result : file_sync_folder(os, dir_fd, error);
 }
 
@@ -158,12 +166,12 @@ int owner_lock_take(const struct os *os, int dir_fd, struct owner_lock **ret_loc
 }
 
 int owner_lock_share(const struct os *os, int dir_fd, struct owner_lock **ret_lock, struct hf_error *error) {
-    int fd = os_open(os, dir_fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    int fd = OS_AGAIN(os_open(os, dir_fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0));
     if (fd == -ENOENT || fd == -EACCES)
         return 0;
     if (fd < 0)
         return error_set_errno(error, fd, "open '" LOCK_NAME "'");
-    int result = os_lock_range(os, fd, OS_LOCK_SHARED, 0, 0);
+    int result = OS_AGAIN(os_lock_range(os, fd, OS_LOCK_SHARED, 0, 0));
     struct owner_lock *lock = result == 0 ? MEM_NEW(struct owner_lock) : NULL;
     if (lock != NULL) {
         *lock = (struct owner_lock){os, fd};
@@ -186,12 +194,12 @@ void owner_lock_release(struct owner_lock **lock) {
 }
 
 int owner_lock_is_held(const struct os *os, int dir_fd, pid_t *ret_pid) {
-    int fd = os_open(os, dir_fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    int fd = OS_AGAIN(os_open(os, dir_fd, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0));
     if (fd == -ENOENT)
         return 0;
     if (fd < 0)
         return fd;
-    int held = os_lock_probe(os, fd, OS_LOCK_EXCLUSIVE, 0, 0);
+    int held = OS_AGAIN(os_lock_probe(os, fd, OS_LOCK_EXCLUSIVE, 0, 0));
     (void)os_close(os, fd);
     if (held != 1 || ret_pid == NULL)
         return held;

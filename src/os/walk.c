@@ -32,7 +32,7 @@ static int walk_into(struct walk *walk, int dir_fd, const char *name, int depth,
     if (depth >= FILE_WALK_DEPTH)
         return error_set(walk->error, HF_ERR_TOO_LARGE, "walk '%s': folders are nested deeper than %d",
                          buf_text(&walk->path), FILE_WALK_DEPTH);
-    int fd = os_open(walk->os, dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    int fd = OS_AGAIN(os_open(walk->os, dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
     *ret_gone = fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP;
     if (*ret_gone)
         return 0;
@@ -45,7 +45,7 @@ static int walk_into(struct walk *walk, int dir_fd, const char *name, int depth,
 
 static int walk_entry(struct walk *walk, int dir_fd, const char *name, int depth) {
     struct stat stat;
-    int result = os_stat_at(walk->os, dir_fd, name, &stat);
+    int result = OS_AGAIN(os_stat_at(walk->os, dir_fd, name, &stat));
     if (result == -ENOENT)
         return 0;
     if (result != 0)

@@ -22,7 +22,8 @@ int fleet_new(struct hf_store *store, struct run_world *world, struct fleet **re
                                        .store_failed = break_all};
     vec_init(&fleet->lives);
     map_init(&fleet->by_name);
-    if (world->ops->timer_new(world, later_fired, fleet, &fleet->later) < 0 ||
+    fleet->owner.unsaved = unsaved_new();
+    if (!fleet->owner.unsaved || world->ops->timer_new(world, later_fired, fleet, &fleet->later) < 0 ||
         world->ops->timer_new(world, deadline_fired, fleet, &fleet->deadline) < 0) {
         fleet_free(&fleet);
         return error_set(error, HF_ERR_NO_MEMORY, "supervise sources");
@@ -46,6 +47,7 @@ void fleet_free(struct fleet **address) {
     }
     vec_fini(&fleet->lives);
     map_fini(&fleet->by_name);
+    unsaved_free(&fleet->owner.unsaved);
     buf_fini(&fleet->restored);
     buf_fini(&fleet->skipped);
     buf_fini(&fleet->failed);

@@ -7,7 +7,9 @@
  *  3. At most one child of a source lives: `child` is set from its spawn until its whole tree is gone, and no spawn
  *     happens while it is set or while one of an earlier daemon may live (`has_left`).
  *  4. At most one commit of a source is under way. It carries the state and, of a finished run, the run and its datum.
- *  5. What was acknowledged is never taken back; a result that the store refuses is held until a newer one comes, and
+ *  5. With a save interval, results of runs that moved nothing and failed at nothing wait for its end, the newest of
+ *     them; moves, errors and runs that were asked for are saved at once, and carry with them what waits.
+ *  6. What was acknowledged is never taken back; a result that the store refuses is held until a newer one comes, and
  *     then counted in dropped_runs. */
 #ifndef HF_RUN_LIFE_H
 #define HF_RUN_LIFE_H
@@ -15,6 +17,7 @@
 #include "run/run_result.h"
 #include "run/run_world.h"
 #include "run/source_state.h"
+#include "run/unsaved.h"
 
 enum { OPEN_RUN_MARK_MS = 1000 }; /* a run that lasts longer is noted in the store before its end */
 
@@ -28,6 +31,8 @@ struct life_owner {
     void (*check_later)(struct life_owner *owner); /* something ended or was saved that may be waited for */
     void (*note_restored)(struct life_owner *owner, const char *name, const char *result, const char *reason);
     void (*store_failed)(struct life_owner *owner, const struct hf_error *error); /* abandons all lives */
+
+    struct unsaved *unsaved; /* lives tell it of results that are not saved yet; may be NULL */
 };
 
 struct life {
@@ -46,7 +51,7 @@ struct life {
     enum source_action due;  /* waits for the commit of the move */
     struct run_timer *timer; /* tick, back-off, look for what is left: one at a time */
     struct run_timer *guard; /* time-out of the run, of the stop */
-    struct run_timer *saver; /* next try of a commit that was refused */
+    struct run_timer *saver; /* next try of a commit that was refused; end of the save interval */
     int64_t next_tick_ms;    /* monotonic; 0: at once */
     int64_t backoff_ms;
 
@@ -58,6 +63,9 @@ struct life {
     /* saving */
     uint64_t revision; /* of the state in the store */
     uint64_t change, saved_change, flight_change;
+    uint64_t prompt_change; /* the newest one that does not wait for the save interval */
+    struct unsaved_runs unsaved;
+    int64_t flight_runs, flight_began_ms; /* of unsaved.runs: under way; wall clock */
     int is_in_flight, is_refused;
     int64_t save_delay_ms;
     struct buf held_run, held_data, flight_run, flight_data;
@@ -83,7 +91,9 @@ int life_is_over(const struct life *life);                             /* remove
 
 /* life_save.c */
 void life_changed(struct life *life); /* what the state says is new: saves it as soon as it can be */
-void life_save(struct life *life);    /* tries again */
+/* A run ended and nothing moved: saved with those that follow when the source has a save interval. */
+void life_counted(struct life *life);
+void life_save(struct life *life); /* tries again */
 int life_load(struct life *life, struct hf_error *error);
 
 /* life_child.c */

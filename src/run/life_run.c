@@ -123,7 +123,10 @@ void life_try_run(struct life *life) {
 static void write_documents(struct life *life) {
     struct run_result *result = &life->result;
     int is_ok = result->outcome == RUN_OK;
-    if (life->held_run.size > 0 || (is_ok && life->held_data.size > 0))
+    int is_replaced = life->held_run.size > 0 || (is_ok && life->held_data.size > 0);
+    if (is_replaced && !life->is_refused && life->spec && life->spec->save_interval_ms > 0)
+        life->state.merged_runs++;
+    else if (is_replaced)
         life->state.dropped_runs++;
     buf_clear(&life->held_run);
     run_result_write_run(result, life->name, &life->held_run);
@@ -265,9 +268,14 @@ void life_on_reply(void *arg, const char *line, size_t bytes) {
     run_printed_init(&printed);
     world->ops->take_printed(world, life->child, &printed);
     life->state.crashes = 0;
+    int is_prompt = life->result.outcome == RUN_ERROR || life->state.run_request_done != life->serving_request ||
+                    life->is_marked || life->state.consecutive_errors > 0;
     finish(life, &printed);
     run_printed_fini(&printed);
-    life_changed(life);
+    if (is_prompt)
+        life_changed(life);
+    else
+        life_counted(life);
     life_settle(life);
 }
 

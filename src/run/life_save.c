@@ -100,6 +100,17 @@ static void drop_data(struct life *life, const struct hf_error *error) {
     life_changed(life);
 }
 
+/* Who asks for a source is told how much of it is not on disk. */
+static void tell_unsaved(struct life *life) {
+    if (life->owner->unsaved)
+        unsaved_set(life->owner->unsaved, life->name, &life->unsaved);
+}
+
+static void wait_for_interval(struct life *life) {
+    struct run_world *world = life->owner->world;
+    world->ops->timer_set(world, life->saver, life->spec ? life->spec->save_interval_ms : 0);
+}
+
 /* Reads the state from the store. With a child of our own only the revision is taken: what we know is newer. */
 int life_load(struct life *life, struct hf_error *error) {
     struct hf_record *record = NULL;
@@ -134,6 +145,8 @@ static void reload(struct life *life) {
     buf_fini(&life->held_run);
     buf_fini(&life->held_data);
     life->saved_change = life->change; /* there is nothing to save it to */
+    life->unsaved = (struct unsaved_runs){0};
+    tell_unsaved(life);
     if (life->due == ACTION_END || life->due == ACTION_KILL) {
         life_act(life);
     } else if (!life->child && !life->has_left) {
@@ -145,13 +158,20 @@ static void reload(struct life *life) {
 static void saved(struct life *life, uint64_t revision) {
     life->revision = revision;
     life->saved_change = life->flight_change;
+    life->unsaved.runs -= life->flight_runs;
+    life->unsaved.since_ms = life->unsaved.runs > 0 ? life->flight_began_ms : 0;
+    tell_unsaved(life);
     life->is_refused = 0;
     life->save_delay_ms = 0;
     buf_fini(&life->flight_run);
     buf_fini(&life->flight_data);
-    if (life->saved_change != life->change)
+    if (life->saved_change < life->prompt_change) {
         life_save(life);
-    else if (life->due != ACTION_NONE)
+        return;
+    }
+    if (life->saved_change != life->change)
+        wait_for_interval(life);
+    if (life->due != ACTION_NONE)
         life_act(life);
     else
         life_settle(life);
@@ -195,9 +215,11 @@ static void begin_flight(struct life *life) {
     }
     move_buf(&life->flight_run, &life->held_run);
     move_buf(&life->flight_data, &life->held_data);
-    life->flight_change = life->change;
-    life->is_in_flight = 1;
     struct run_world *world = life->owner->world;
+    life->flight_change = life->change;
+    life->flight_runs = life->unsaved.runs;
+    life->flight_began_ms = world->ops->wall_ms(world);
+    life->is_in_flight = 1;
     world->ops->timer_clear(world, life->saver);
     world->ops->commit(world, &batch, commit_done, life);
 }
@@ -207,8 +229,22 @@ void life_save(struct life *life) {
         begin_flight(life);
 }
 
-void life_changed(struct life *life) {
+void life_counted(struct life *life) {
+    struct run_world *world = life->owner->world;
+    if (!life->spec || life->spec->save_interval_ms == 0 || life->owner->is_stopping || life->is_undecided) {
+        life_changed(life);
+        return;
+    }
     life->change++;
+    if (life->unsaved.runs++ == 0)
+        life->unsaved.since_ms = world->ops->wall_ms(world);
+    tell_unsaved(life);
+    if (life->unsaved.runs == 1 && !life->is_in_flight && !life->is_refused)
+        wait_for_interval(life);
+}
+
+void life_changed(struct life *life) {
+    life->prompt_change = ++life->change;
     if (!life->is_refused)
         life_save(life);
     else if (life->due == ACTION_END || life->due == ACTION_KILL)

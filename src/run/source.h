@@ -9,6 +9,8 @@
 #include "holdfast.h"
 #include "os/os.h"
 
+struct unsaved;
+
 /* Declares the history of the kinds that sources use. Call it once after a store is opened. */
 int source_declare_kinds(struct hf_store *store, struct hf_error *error);
 
@@ -28,13 +30,15 @@ int source_rollback(struct hf_store *store, const char *who, const char *name, i
                     struct hf_error *error);
 
 /* The whole source in one document: what was asked for, and how it is: status pid run_count error_count last_error
- * code_version … */
-int source_show(struct hf_store *store, const char *name, struct buf *ret_json, struct hf_error *error);
+ * code_version … unsaved_runs and unsaved_since are runs whose results are not on disk yet,
+ * because the source has a save interval: from `unsaved` of the supervisor; none when that is NULL. */
+int source_show(struct hf_store *store, struct unsaved *unsaved, const char *name, struct buf *ret_json,
+                struct hf_error *error);
 
 /* Arrays. after: name behind which to begin, or NULL; limit 0: all. ret_last (may be NULL): the last name when there is
  * more. */
-int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json,
-                struct hf_error *error);
+int source_list(struct hf_store *store, struct unsaved *unsaved, const char *after, uint64_t limit,
+                struct buf *ret_json, struct hf_error *error);
 int source_tail(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,
                 struct hf_error *error); /* oldest first */
 int source_runs(struct hf_store *store, const char *name, uint64_t count, struct buf *ret_json,

@@ -136,7 +136,7 @@ int source_add(struct hf_store *store, const char *who, const char *body, size_t
     if (code < 0)
         error_wrap(error, code, "add source '%s'", request.name ? request.name : "");
     else
-        code = source_show(store, request.name, ret_json, error);
+        code = source_show(store, NULL, request.name, ret_json, error);
     source_spec_free(&request.spec);
     arena_fini(&request.arena);
     json_fini(&request.doc);

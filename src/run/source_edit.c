@@ -168,7 +168,7 @@ int source_edit(struct hf_store *store, const char *who, const char *name, const
     if (code < 0)
         error_wrap(error, code, "edit source '%s'", name);
     else
-        code = source_show(store, name, ret_json, error);
+        code = source_show(store, NULL, name, ret_json, error);
     arena_fini(&request.arena);
     json_fini(&request.doc);
     return code;
@@ -195,5 +195,5 @@ int source_rollback(struct hf_store *store, const char *who, const char *name, i
     mem_free(text);
     if (code < 0)
         return error_wrap(error, code, "roll back source '%s'", name);
-    return source_show(store, name, ret_json, error);
+    return source_show(store, NULL, name, ret_json, error);
 }

@@ -22,6 +22,7 @@ const struct source_field SOURCE_FIELDS[] = {
     FIELD("stop_timeout", FIELD_DURATION, stop_timeout_ms, 0, 3600 * SECOND, 0),
     FIELD("backoff_min", FIELD_DURATION, backoff_min_ms, 10, DAY, 0),
     FIELD("backoff_max", FIELD_DURATION, backoff_max_ms, 10, DAY, 0),
+    FIELD("save_interval", FIELD_DURATION, save_interval_ms, 0, DAY, 0),
     FIELD("argv", FIELD_LIST, argv, 1, 1024, 0),
     FIELD("env", FIELD_ENVIRONMENT, env, 0, 1024, 0),
     FIELD("cwd", FIELD_FOLDER, cwd, 1, 4095, 0),

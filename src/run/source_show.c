@@ -3,8 +3,18 @@
 
 #include "base/map.h"
 #include "run/source_store.h"
+#include "run/unsaved.h"
 
-static int show(struct hf_store *store, const char *name, struct json_writer *writer, struct hf_error *error) {
+static void write_unsaved(struct unsaved *unsaved, const char *name, struct json_writer *writer) {
+    struct unsaved_runs runs = {0};
+    if (unsaved)
+        unsaved_get(unsaved, name, &runs);
+    json_put_i64(writer, "unsaved_runs", runs.runs);
+    json_put_time(writer, "unsaved_since", runs.since_ms);
+}
+
+static int show(struct hf_store *store, struct unsaved *unsaved, const char *name, struct json_writer *writer,
+                struct hf_error *error) {
     struct source_entry entry = {.spec = NULL};
     struct source_state state;
     int code = source_entry_read(store, name, &entry, error);
@@ -14,6 +24,7 @@ static int show(struct hf_store *store, const char *name, struct json_writer *wr
         json_begin_object(writer);
         source_spec_write(entry.spec, writer);
         source_state_write(&state, writer);
+        write_unsaved(unsaved, name, writer);
         json_end_object(writer);
     }
     source_entry_fini(&entry);
@@ -24,10 +35,11 @@ static int check_memory(const struct buf *json, struct hf_error *error) {
     return json->failed ? error_set(error, HF_ERR_NO_MEMORY, "write the reply: memory is used up") : 0;
 }
 
-int source_show(struct hf_store *store, const char *name, struct buf *ret_json, struct hf_error *error) {
+int source_show(struct hf_store *store, struct unsaved *unsaved, const char *name, struct buf *ret_json,
+                struct hf_error *error) {
     struct json_writer writer;
     json_writer_init(&writer, ret_json, 0);
-    int code = show(store, name, &writer, error);
+    int code = show(store, unsaved, name, &writer, error);
     return code < 0 ? error_wrap(error, code, "show source '%s'", name) : check_memory(ret_json, error);
 }
 
@@ -113,13 +125,13 @@ static void write_array(const struct collection *collection, int backwards, stru
 
 /* ---- lists ------------------------------------------------------------------------------------------------------ */
 
-static int show_all(struct hf_store *store, const struct vec *names, size_t count, struct buf *out,
-                    struct hf_error *error) {
+static int show_all(struct hf_store *store, struct unsaved *unsaved, const struct vec *names, size_t count,
+                    struct buf *out, struct hf_error *error) {
     struct json_writer writer;
     json_writer_init(&writer, out, 0);
     json_begin_array(&writer);
     for (size_t i = 0; i < count; i++) {
-        int code = show(store, names->items[i], &writer, error);
+        int code = show(store, unsaved, names->items[i], &writer, error);
         if (code == HF_ERR_NOT_FOUND)
             continue; /* removed since */
         if (code == HF_ERR_CORRUPT) {
@@ -135,15 +147,15 @@ static int show_all(struct hf_store *store, const struct vec *names, size_t coun
     return check_memory(out, error);
 }
 
-int source_list(struct hf_store *store, const char *after, uint64_t limit, struct buf *ret_json,
-                struct hf_error *error) {
+int source_list(struct hf_store *store, struct unsaved *unsaved, const char *after, uint64_t limit,
+                struct buf *ret_json, struct hf_error *error) {
     struct collection names = {.count = 0};
     vec_init(&names.texts);
     int code = hf_store_scan(store, "source", after, limit, keep_name, &names, error);
     if (code >= 0 && names.code < 0)
         code = error_set(error, names.code, "memory is used up");
     if (code >= 0)
-        code = show_all(store, &names.texts, names.texts.count, ret_json, error);
+        code = show_all(store, unsaved, &names.texts, names.texts.count, ret_json, error);
     collection_fini(&names);
     return code < 0 ? error_wrap(error, code, "list sources") : 0;
 }

@@ -20,6 +20,7 @@ struct source_spec {
     const char *const *env;  /* "NAME=value" */
     const char *const *tags;
     int64_t interval_ms, timeout_ms, stop_timeout_ms, backoff_min_ms, backoff_max_ms;
+    int64_t save_interval_ms;         /* 0: every run is committed as it ends */
     int64_t output_bytes, data_bytes; /* limits */
     int64_t code_version;             /* 0 for a command */
     int64_t run_request;              /* how many single runs were ever asked for */

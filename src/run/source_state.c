@@ -15,8 +15,9 @@ struct number_field {
     { #member, offsetof(struct source_state, member) }
 
 static const struct number_field NUMBERS[] = {
-    NUMBER(run_count), NUMBER(error_count),   NUMBER(consecutive_errors), NUMBER(skipped_count),    NUMBER(restarts),
-    NUMBER(crashes),   NUMBER(dropped_bytes), NUMBER(dropped_runs),       NUMBER(run_request_done), NUMBER(open_run),
+    NUMBER(run_count),    NUMBER(error_count),      NUMBER(consecutive_errors), NUMBER(skipped_count),
+    NUMBER(restarts),     NUMBER(crashes),          NUMBER(dropped_bytes),      NUMBER(merged_runs),
+    NUMBER(dropped_runs), NUMBER(run_request_done), NUMBER(open_run),
 };
 static const struct number_field TIMES[] = {
     NUMBER(open_run_at),  NUMBER(started_at),    NUMBER(last_run_at),

@@ -13,6 +13,7 @@ struct source_state {
     struct process_identity child; /* nonce "": none; pid 0: about to be made */
     int64_t run_count, error_count, consecutive_errors, skipped_count, restarts, crashes;
     int64_t dropped_bytes;    /* of output beyond its limit */
+    int64_t merged_runs;      /* results that gave way to newer ones within the save interval */
     int64_t dropped_runs;     /* results that the store refused until newer ones came */
     int64_t run_request_done; /* the run_request that was served last */
     int64_t open_run;         /* a run that began and is not recorded; 0: none */

@@ -33,7 +33,7 @@ static int change_source(struct hf_store *store, const char *who, const char *na
     int code = HF_ERR_PRECONDITION;
     for (int i = 0; i < SOURCE_TRIES && code == HF_ERR_PRECONDITION; i++)
         code = try_change(store, who, name, change, error);
-    return code < 0 ? code : source_show(store, name, ret_json, error);
+    return code < 0 ? code : source_show(store, NULL, name, ret_json, error);
 }
 
 static int want_running(struct hf_store *store, struct source_spec *spec, struct hf_error *error) {

@@ -49,6 +49,10 @@ void supervisor_stop(struct supervisor *supervisor, void (*done)(void *arg), voi
     fleet_stop(supervisor->fleet, done, arg);
 }
 
+struct unsaved *supervisor_unsaved(struct supervisor *supervisor) {
+    return supervisor->fleet->owner.unsaved;
+}
+
 void supervisor_free(struct supervisor **supervisor) {
     if (!*supervisor)
         return;

@@ -25,6 +25,8 @@ int supervisor_new(struct hf_store *store, struct loop *loop, const struct super
                    struct hf_error *error);
 /* Ends all children (SIGTERM, then SIGKILL), leaves what is wanted as it is, saves, then calls done. */
 void supervisor_stop(struct supervisor *supervisor, void (*done)(void *arg), void *arg);
+/* What is not saved yet; any thread; lives as long as the supervisor. */
+struct unsaved *supervisor_unsaved(struct supervisor *supervisor);
 void supervisor_free(struct supervisor **supervisor);
 
 #endif

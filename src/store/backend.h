@@ -5,15 +5,18 @@
  * other. get, scan, history, events and check (view STORE_COMMITTED) are called by any thread at any time, and see the
  * newest commit that had returned before the call, and nothing that is not committed.
  *  - get with STORE_IN_TRANSACTION is called by the committer between begin and commit and sees its own changes.
- *  - commit returns 0 only when everything of the transaction is durable. HF_ERR_NO_SPACE, QUOTA, READ_ONLY and
- * NO_MEMORY from any call: the transaction can be aborted and the store works on. Any other failure of commit leaves
- * the outcome unknown: the store becomes FAILED and asks nothing of the backend any more but close.
+ *  - commit returns 0 only when everything of the transaction is durable. HF_ERR_NO_SPACE, QUOTA, READ_ONLY,
+ * NO_MEMORY, PERMISSION and TOO_MANY_FILES from any call: the transaction can be aborted and the store works on. Any
+ * other failure of commit leaves the outcome unknown: the store becomes FAILED and asks nothing of the backend any more
+ * but close.
  *  - put appends the event and, when history_keep is not 0, the version, and removes versions beyond history_keep.
  *  - What is read back is compared with its checksum: a damaged row gives HF_ERR_CORRUPT and never other bytes.
+ *  - What a change points to lives until commit or abort has returned.
  *  - Rows given to a visit live until it returns. */
 #ifndef HF_STORE_BACKEND_H
 #define HF_STORE_BACKEND_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "holdfast.h"
 #include "os/os.h"
@@ -35,8 +38,24 @@ struct store_change {
 
 /* The contract's soft failures: the transaction can be given up, and the store works on. */
 static inline int store_code_is_soft(int code) {
-    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
+    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY ||
+           code == HF_ERR_PERMISSION || code == HF_ERR_TOO_MANY_FILES;
 }
+
+/* Which records a scan gives, in the order of kind and id. */
+struct store_range {
+    const char *kind;                  /* NULL: all kinds */
+    const char *after_kind, *after_id; /* begin behind this key; after_id NULL: from the beginning. With a kind,
+                                          after_kind is that kind */
+    uint64_t limit;                    /* 0: all */
+};
+
+/* What is to be done about a record's file that is not what was committed. */
+enum store_mend {
+    STORE_MEND_NOTHING,  /* it is as it should be (again) */
+    STORE_MEND_TAKE,     /* *ret_json is what the file holds: to be committed if the record still has if_hash */
+    STORE_MEND_PUT_BACK, /* ours was written again; the other is kept aside */
+};
 
 struct store_backend;
 struct store_backend_ops {
@@ -54,17 +73,25 @@ struct store_backend_ops {
      * times. */
     int (*get)(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
                struct hf_record **ret_record, struct hf_error *error);
-    int (*scan)(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                hf_record_visit visit, void *arg, struct hf_error *error);
+    int (*scan)(struct store_backend *backend, const struct store_range *range, hf_record_visit visit, void *arg,
+                struct hf_error *error);
     int (*history)(struct store_backend *backend, const char *kind, const char *id, uint64_t limit,
                    hf_record_visit visit, void *arg, struct hf_error *error);
     int (*events)(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit, void *arg,
                   struct hf_error *error);
-    int (*check)(struct store_backend *backend, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
-                 struct hf_error *error);
+    /* The next slice of a check: about max_rows rows; adds to *result. Sets cursor->is_done behind the last. */
+    int (*check)(struct store_backend *backend, struct hf_check_cursor *cursor, uint64_t max_rows,
+                 hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error);
     /* Optional. */
     int (*trim_events)(struct store_backend *backend, uint64_t keep, struct hf_error *error); /* in a transaction */
     int (*rest_now)(struct store_backend *backend, struct hf_error *error); /* idle work of the writer: checkpoint */
+    /* The writer's, outside of a transaction. HF_ERR_FAILED: the outcome is unknown, as after commit. Any other
+     * failure: nothing has changed, and the store works on. */
+    int (*compact)(struct store_backend *backend, struct hf_compact_result *ret_result, struct hf_error *error);
+    /* A file of a record that check found changed, missing or damaged. Any thread. ret_json is initialised. A key of
+     * which there is no record is one that another program added. */
+    int (*mend)(struct store_backend *backend, const char *kind, const char *id, enum store_mend *ret_mend,
+                struct buf *ret_json, uint8_t ret_if_hash[HF_HASH_BYTES], struct hf_error *error);
 };
 
 struct store_backend {
@@ -73,6 +100,7 @@ struct store_backend {
 
 extern const struct store_backend_ops store_memory_ops;
 extern const struct store_backend_ops store_sqlite_ops;
+extern const struct store_backend_ops store_tree_ops;
 
 /* Wraps any backend and fails its calls at random, from a seed: one in `one_in` calls gives a code that the contract
  * allows there. For tests; ships, so that programs over the library can be tested with it too. */

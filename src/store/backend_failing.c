@@ -42,9 +42,10 @@ static int say(int code, struct hf_error *error) {
 }
 
 static int fail_write(struct store_backend *backend, struct hf_error *error) {
-    static const int codes[] = {HF_ERR_NO_SPACE, HF_ERR_QUOTA, HF_ERR_READ_ONLY, HF_ERR_NO_MEMORY};
+    static const int codes[] = {HF_ERR_NO_SPACE,  HF_ERR_QUOTA,      HF_ERR_READ_ONLY,
+                                HF_ERR_NO_MEMORY, HF_ERR_PERMISSION, HF_ERR_TOO_MANY_FILES};
     struct failing *self = self_of(backend);
-    int code = choose(self, draw(self), codes, 4);
+    int code = choose(self, draw(self), codes, 6);
     return code ? say(code, error) : 0;
 }
 
@@ -113,11 +114,12 @@ static int stop(struct failing *self, int happens, struct hf_error *error) {
 }
 
 static int failing_commit(struct store_backend *backend, struct hf_error *error) {
-    static const int codes[] = {HF_ERR_NO_SPACE, HF_ERR_QUOTA, HF_ERR_READ_ONLY, HF_ERR_NO_MEMORY, HF_ERR_IO};
+    static const int codes[] = {HF_ERR_NO_SPACE,   HF_ERR_QUOTA,          HF_ERR_READ_ONLY, HF_ERR_NO_MEMORY,
+                                HF_ERR_PERMISSION, HF_ERR_TOO_MANY_FILES, HF_ERR_IO};
     struct failing *self = self_of(backend);
     assert(self->in_transaction && !self->has_stopped);
     uint64_t chance = draw(self);
-    int code = choose(self, chance, codes, 5);
+    int code = choose(self, chance, codes, 7);
     if (code == HF_ERR_IO)
         return stop(self, (chance >> 20) & 1, error);
     if (code != 0)
@@ -134,11 +136,11 @@ static int failing_get(struct store_backend *backend, enum store_view view, cons
     return code ? code : self->inner->ops->get(self->inner, view, kind, id, head_only, ret_record, error);
 }
 
-static int failing_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                        hf_record_visit visit, void *arg, struct hf_error *error) {
+static int failing_scan(struct store_backend *backend, const struct store_range *range, hf_record_visit visit,
+                        void *arg, struct hf_error *error) {
     struct failing *self = self_of(backend);
     int code = fail_read(backend, STORE_COMMITTED, error);
-    return code ? code : self->inner->ops->scan(self->inner, kind, after, limit, visit, arg, error);
+    return code ? code : self->inner->ops->scan(self->inner, range, visit, arg, error);
 }
 
 static int failing_history(struct store_backend *backend, const char *kind, const char *id, uint64_t limit,
@@ -155,11 +157,11 @@ static int failing_events(struct store_backend *backend, uint64_t since, uint64_
     return code ? code : self->inner->ops->events(self->inner, since, limit, visit, arg, error);
 }
 
-static int failing_check(struct store_backend *backend, hf_finding_visit visit, void *arg,
-                         struct hf_check_result *ret_result, struct hf_error *error) {
+static int failing_check(struct store_backend *backend, struct hf_check_cursor *cursor, uint64_t max_rows,
+                         hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error) {
     struct failing *self = self_of(backend);
     int code = fail_read(backend, STORE_COMMITTED, error);
-    return code ? code : self->inner->ops->check(self->inner, visit, arg, ret_result, error);
+    return code ? code : self->inner->ops->check(self->inner, cursor, max_rows, visit, arg, result, error);
 }
 
 static int failing_rest_now(struct store_backend *backend, struct hf_error *error) {
@@ -167,6 +169,27 @@ static int failing_rest_now(struct store_backend *backend, struct hf_error *erro
     assert(!self->in_transaction && !self->has_stopped);
     int code = fail_write(backend, error);
     return code || !self->inner->ops->rest_now ? code : self->inner->ops->rest_now(self->inner, error);
+}
+
+static int failing_compact(struct store_backend *backend, struct hf_compact_result *ret_result,
+                           struct hf_error *error) {
+    struct failing *self = self_of(backend);
+    assert(!self->in_transaction && !self->has_stopped);
+    int code = fail_write(backend, error);
+    if (code || !self->inner->ops->compact)
+        return code;
+    code = self->inner->ops->compact(self->inner, ret_result, error);
+    self->has_stopped |= code == HF_ERR_FAILED;
+    return code;
+}
+
+static int failing_mend(struct store_backend *backend, const char *kind, const char *id, enum store_mend *ret_mend,
+                        struct buf *ret_json, uint8_t ret_if_hash[HF_HASH_BYTES], struct hf_error *error) {
+    struct failing *self = self_of(backend);
+    int code = fail_read(backend, STORE_COMMITTED, error);
+    if (code == 0 && !self->inner->ops->mend)
+        return error_set(error, HF_ERR_UNSUPPORTED, "a store of this kind keeps no files");
+    return code ? code : self->inner->ops->mend(self->inner, kind, id, ret_mend, ret_json, ret_if_hash, error);
 }
 
 static const struct store_backend_ops failing_ops = {
@@ -184,6 +207,8 @@ static const struct store_backend_ops failing_ops = {
     .check = failing_check,
     .trim_events = failing_trim_events,
     .rest_now = failing_rest_now,
+    .compact = failing_compact,
+    .mend = failing_mend,
 };
 
 int store_failing_new(struct store_backend **take_inner, uint64_t seed, unsigned one_in,

@@ -49,19 +49,22 @@ static int check_arguments(const struct hf_batch *batch, const struct hf_change_
     return 0;
 }
 
-/* One block: the change, kind, id, document. */
-static struct batch_change *new_change(const char *kind, const char *id, const char *json, size_t json_bytes) {
-    size_t kind_bytes = strlen(kind) + 1, id_bytes = strlen(id) + 1;
+/* One block: the change, kind, id, who, document. */
+static struct batch_change *new_change(const char *kind, const char *id, const char *who, const char *json,
+                                       size_t json_bytes) {
+    size_t kind_bytes = strlen(kind) + 1, id_bytes = strlen(id) + 1, who_bytes = who ? strlen(who) + 1 : 0;
     if (json_bytes > SIZE_MAX / 2)
         return NULL;
-    struct batch_change *change = mem_alloc(sizeof *change + kind_bytes + id_bytes + json_bytes + 1);
+    struct batch_change *change = mem_alloc(sizeof *change + kind_bytes + id_bytes + who_bytes + json_bytes + 1);
     if (!change)
         return NULL;
     char *texts = (char *)(change + 1);
     memset(change, 0, sizeof *change);
     change->kind = memcpy(texts, kind, kind_bytes);
     change->id = memcpy(texts + kind_bytes, id, id_bytes);
-    char *document = texts + kind_bytes + id_bytes;
+    if (who)
+        change->copied.who = memcpy(texts + kind_bytes + id_bytes, who, who_bytes);
+    char *document = texts + kind_bytes + id_bytes + who_bytes;
     if (json_bytes > 0)
         memcpy(document, json, json_bytes);
     document[json_bytes] = '\0';
@@ -73,16 +76,34 @@ static struct batch_change *new_change(const char *kind, const char *id, const c
 /* The key in the map is "kind\0id": both lie behind each other in the change. */
 static int add_change(struct hf_batch *batch, struct batch_change *change, struct hf_error *error) {
     size_t key_bytes = strlen(change->kind) + 1 + strlen(change->id);
-    if (map_get(&batch->keys, change->kind, key_bytes))
+    change->copied.is_later = map_get(&batch->keys, change->kind, key_bytes) != NULL;
+    if (change->copied.is_later && !change->copied.who)
         return error_set(error, HF_ERR_INVALID, "it is in the batch already");
     if (vec_push(&batch->changes, change) != 0)
         return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-    if (map_set(&batch->keys, change->kind, key_bytes, change, NULL) != 0) {
+    if (!change->copied.is_later && map_set(&batch->keys, change->kind, key_bytes, change, NULL) != 0) {
         batch->changes.count--;
         return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
     }
     batch->bytes += change->json_bytes;
+    batch->bytes_to_hash += change->json_bytes;
     return 0;
+}
+
+/* Takes the change. */
+static int take_change(struct hf_batch *batch, enum hf_what what, struct batch_change *change,
+                       const struct hf_change_options *options, struct hf_error *error) {
+    change->what = what;
+    if (what == HF_DELETE)
+        change->json = NULL;
+    if (options)
+        change->options = *options;
+    int code = add_change(batch, change, error);
+    if (code != 0) {
+        error_wrap(error, code, "add '%s/%s' to batch", change->kind, change->id);
+        mem_free(change);
+    }
+    return code;
 }
 
 static int add(struct hf_batch *batch, enum hf_what what, const char *kind, const char *id, const char *json,
@@ -92,20 +113,10 @@ static int add(struct hf_batch *batch, enum hf_what what, const char *kind, cons
         code = key_check(kind, id, error);
     if (code != 0)
         return code;
-    struct batch_change *change = new_change(kind, id, json, json_bytes);
+    struct batch_change *change = new_change(kind, id, NULL, json, json_bytes);
     if (!change)
         return error_set(error, HF_ERR_NO_MEMORY, "add '%s/%s' to batch: memory is used up", kind, id);
-    change->what = what;
-    if (what == HF_DELETE)
-        change->json = NULL;
-    if (options)
-        change->options = *options;
-    code = add_change(batch, change, error);
-    if (code != 0) {
-        mem_free(change);
-        error_wrap(error, code, "add '%s/%s' to batch", kind, id);
-    }
-    return code;
+    return take_change(batch, what, change, options, error);
 }
 
 int hf_batch_put(struct hf_batch *batch, const char *kind, const char *id, const char *json, size_t json_bytes,
@@ -115,9 +126,37 @@ int hf_batch_put(struct hf_batch *batch, const char *kind, const char *id, const
     return add(batch, HF_PUT, kind, id, json, json_bytes, options, error);
 }
 
+int batch_put_hashed(struct hf_batch *batch, const char *kind, const char *id, const char *json, size_t json_bytes,
+                     const uint8_t hash[HF_HASH_BYTES], struct hf_error *error) {
+    int code = hf_batch_put(batch, kind, id, json, json_bytes, NULL, error);
+    if (code != 0)
+        return code;
+    struct batch_change *change = batch_change_at(batch, batch->changes.count - 1);
+    memcpy(change->hash, hash, HF_HASH_BYTES);
+    change->is_hashed = 1;
+    batch->bytes_to_hash -= json_bytes;
+    return 0;
+}
+
 int hf_batch_delete(struct hf_batch *batch, const char *kind, const char *id, const struct hf_change_options *options,
                     struct hf_error *error) {
     return add(batch, HF_DELETE, kind, id, NULL, 0, options, error);
+}
+
+int batch_copy(struct hf_batch *batch, const struct hf_record *record, int is_version,
+               const struct hf_change_options *options, struct hf_error *error) {
+    int code = key_check(record->kind, record->id, error);
+    if (code != 0)
+        return code;
+    struct batch_change *change =
+        new_change(record->kind, record->id, record->who, record->json, record->json ? record->json_bytes : 0);
+    if (!change)
+        return error_set(error, HF_ERR_NO_MEMORY, "add '%s/%s' to batch: memory is used up", record->kind, record->id);
+    batch->is_copy = 1;
+    change->copied.created_ms = record->created_ms;
+    change->copied.updated_ms = record->updated_ms;
+    change->copied.is_version = is_version;
+    return take_change(batch, record->json ? HF_PUT : HF_DELETE, change, options, error);
 }
 
 /* Several threads take one change after the other until all are hashed or one is refused. */
@@ -154,7 +193,7 @@ static void *prepare_some(void *arg) {
         if (index >= job->batch->changes.count || index > atomic_load(&job->failed_at))
             return NULL;
         struct batch_change *change = batch_change_at(job->batch, index);
-        if (change->what == HF_DELETE)
+        if (change->what == HF_DELETE || change->is_hashed)
             continue;
         struct hf_error error = {0};
         int code = json_hash(&doc, &scratch, change->json, change->json_bytes, job->limits, change->hash, &error);
@@ -173,7 +212,7 @@ static int compare_keys(const void *a, const void *b) {
 static void put_in_order(struct hf_batch *batch) {
     struct vec *changes = &batch->changes;
     batch->first = changes->count > 0 ? changes->items[0] : NULL;
-    if (changes->count >= LARGE_BATCH)
+    if (changes->count >= LARGE_BATCH && !batch->is_copy)
         qsort(changes->items, changes->count, sizeof changes->items[0], compare_keys);
 }
 
@@ -187,7 +226,7 @@ int batch_prepare(struct hf_batch *batch, const struct json_limits *limits, stru
     atomic_init(&job.next, 0);
     atomic_init(&job.failed_at, SIZE_MAX);
     /* No helper is no failure: this thread does all of it then. */
-    while (count < HELPERS_MAX && batch->bytes / HELPER_BYTES > (size_t)count &&
+    while (count < HELPERS_MAX && batch->bytes_to_hash / HELPER_BYTES > (size_t)count &&
            pthread_create(&helpers[count], NULL, prepare_some, &job) == 0)
         count++;
     prepare_some(&job);

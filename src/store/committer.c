@@ -5,84 +5,27 @@
  *  2. Every batch that was added is answered exactly once, in the order of the queue.
  *  3. The revision is published before the batches that made it are answered: who was answered can read what it wrote.
  *  4. Once FAILED, nothing more is written; `failure` does not change any more.
- *  5. A batch is not touched after `answered`: it may be gone. */
-#include "store/committer.h"
+ *  5. A batch is not touched after `answered`: it may be gone.
+ *  6. The queue's memory is bounded: who adds to a full one waits, but a batch that waits alone is taken at any size.
+ */
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "store/group.h"
+#include "store/committer_inside.h"
 
 enum {
     MAX_GROUP = 1024,
     MAX_GROUP_BYTES = 16 << 20,
+    MAX_QUEUE_BYTES = 64 << 20,
     TRIM_EVERY = 1024, /* commits */
     REST_AFTER_MS = 50,
 };
 
-struct committer {
-    struct committer_setup setup;
-    struct group group;   /* the writer's */
-    uint64_t trimmed_at;  /* the writer's: the revision of the last trim */
-    pthread_mutex_t lock; /* of the queue, and of `stopping` */
-    pthread_cond_t wake;
-    struct commit *first, *last;
-    int stopping;
-    pthread_t thread;
-    atomic_uint_fast64_t revision;
-    atomic_int is_failed;
-    struct hf_error failure; /* set before is_failed */
-};
-
-/* ---- the queue ---- */
-
-/* Under the lock. NULL when nothing waits. */
-static struct commit *take_group(struct committer *committer) {
-    struct commit *first = committer->first, *last = first;
-    if (!first)
-        return NULL;
-    size_t bytes = batch_of_commit(first)->bytes;
-    for (unsigned count = 1; last->next && count < committer->setup.max_group; count++) {
-        bytes += batch_of_commit(last->next)->bytes;
-        if (bytes > committer->setup.max_group_bytes)
-            break;
-        last = last->next;
-    }
-    committer->first = last->next;
-    last->next = NULL;
-    return first;
-}
-
-static void answer_failed(struct committer *committer, struct hf_batch *batch) {
-    batch->commit.code = HF_ERR_FAILED;
-    error_copy(&batch->commit.error, &committer->failure);
-    error_wrap(&batch->commit.error, HF_ERR_FAILED, "commit");
-    batch->commit.answered(batch);
-}
-
-void committer_add(struct committer *committer, struct hf_batch *batch) {
-    struct commit *commit = &batch->commit;
-    if (atomic_load(&committer->is_failed)) {
-        answer_failed(committer, batch);
-        return;
-    }
-    commit->next = NULL;
-    pthread_mutex_lock(&committer->lock);
-    int was_empty = !committer->first;
-    if (was_empty)
-        committer->first = commit;
-    else
-        committer->last->next = commit;
-    committer->last = commit;
-    if (was_empty)
-        pthread_cond_signal(&committer->wake);
-    pthread_mutex_unlock(&committer->lock);
-}
-
 /* ---- the writer's work ---- */
 
-static void fail(struct committer *committer, const struct hf_error *error) {
+void committer_fail(struct committer *committer, const struct hf_error *error) {
     error_copy(&committer->failure, error);
     atomic_store(&committer->is_failed, 1);
 }
@@ -100,7 +43,7 @@ static int answer_all_failed(struct committer *committer, struct commit *first) 
     int count = 0;
     for (struct commit *next; first; first = next, count++) {
         next = first->next;
-        answer_failed(committer, batch_of_commit(first));
+        committer_answer_failed(committer, batch_of_commit(first));
     }
     return count;
 }
@@ -111,7 +54,7 @@ static void trim_sometimes(struct committer *committer) {
         return;
     committer->trimmed_at = committer->group.revision;
     if (group_trim(&committer->group, committer->setup.events_keep, &error) != 0)
-        fail(committer, &error);
+        committer_fail(committer, &error);
 }
 
 /* Returns how many were answered. */
@@ -121,9 +64,10 @@ static int commit_group(struct committer *committer, struct commit *first) {
     if (atomic_load(&committer->is_failed))
         return answer_all_failed(committer, first);
     if (group_commit(&committer->group, first, &error) != 0)
-        fail(committer, &error);
+        committer_fail(committer, &error);
     uint64_t revision = committer->group.revision;
     atomic_store(&committer->revision, revision);
+    committer_count_group(committer, first, revision != before);
     int count = answer(first);
     if (revision != before && committer->setup.committed)
         committer->setup.committed(committer->setup.arg, revision);
@@ -135,10 +79,15 @@ static int commit_group(struct committer *committer, struct commit *first) {
 static void rest(struct committer *committer) {
     struct hf_error error = {0};
     if (!atomic_load(&committer->is_failed) && group_rest(&committer->group, &error) != 0)
-        fail(committer, &error);
+        committer_fail(committer, &error);
 }
 
 /* ---- the thread ---- */
+
+/* Under the lock. */
+static int has_work(const struct committer *committer) {
+    return committer->first || committer->compactions || committer->stopping;
+}
 
 static struct timespec rest_time(void) {
     int64_t ns = os_now_ns(os_real(), OS_CLOCK_MONOTONIC) + REST_AFTER_MS * INT64_C(1000000);
@@ -153,10 +102,10 @@ static void wait_for_work(struct committer *committer, int *rested) {
         return;
     }
     struct timespec until = rest_time();
-    while (!committer->first && !committer->stopping)
+    while (!has_work(committer))
         if (pthread_cond_timedwait(&committer->wake, &committer->lock, &until) != 0)
             break;
-    if (committer->first || committer->stopping)
+    if (has_work(committer))
         return;
     *rested = 1;
     pthread_mutex_unlock(&committer->lock);
@@ -169,8 +118,13 @@ static void *write_until_stopped(void *arg) {
     int rested = 1;
     pthread_mutex_lock(&committer->lock);
     for (;;) {
-        struct commit *first = take_group(committer);
-        if (first) {
+        struct compaction *compactions = committer_take_compactions(committer);
+        struct commit *first = compactions ? NULL : committer_take_group(committer);
+        if (compactions) {
+            pthread_mutex_unlock(&committer->lock);
+            committer_serve(committer, compactions);
+            pthread_mutex_lock(&committer->lock);
+        } else if (first) {
             pthread_mutex_unlock(&committer->lock);
             commit_group(committer, first);
             rested = 0;
@@ -201,6 +155,7 @@ static void init_lock(struct committer *committer) {
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&committer->wake, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&committer->moved, NULL);
     pthread_mutex_init(&committer->lock, NULL);
 }
 
@@ -213,6 +168,8 @@ int committer_new(const struct committer_setup *setup, struct committer **ret_co
         committer->setup.max_group = MAX_GROUP;
     if (setup->max_group_bytes == 0)
         committer->setup.max_group_bytes = MAX_GROUP_BYTES;
+    if (setup->max_queue_bytes == 0)
+        committer->setup.max_queue_bytes = MAX_QUEUE_BYTES;
     committer->group = (struct group){.os = setup->os,
                                       .backend = setup->backend,
                                       .history = setup->history,
@@ -246,6 +203,7 @@ void committer_free(struct committer **committer) {
         pthread_join(self->thread, NULL);
     }
     pthread_cond_destroy(&self->wake);
+    pthread_cond_destroy(&self->moved);
     pthread_mutex_destroy(&self->lock);
     mem_free(self);
     *committer = NULL;
@@ -253,7 +211,7 @@ void committer_free(struct committer **committer) {
 
 int committer_pump(struct committer *committer) {
     pthread_mutex_lock(&committer->lock);
-    struct commit *first = take_group(committer);
+    struct commit *first = committer_take_group(committer);
     pthread_mutex_unlock(&committer->lock);
     if (first)
         return commit_group(committer, first);
@@ -270,4 +228,11 @@ int committer_health(struct committer *committer, struct hf_error *error) {
         return 0;
     error_copy(error, &committer->failure);
     return HF_ERR_FAILED;
+}
+
+void committer_stats(struct committer *committer, struct store_stats *ret_stats) {
+    pthread_mutex_lock(&committer->lock);
+    int64_t first_ms = committer->first ? committer->first->added_ms : 0;
+    counters_tell(&committer->counters, first_ms, os_monotonic_ms(committer->setup.os), ret_stats);
+    pthread_mutex_unlock(&committer->lock);
 }

@@ -8,7 +8,8 @@
  *  4. An answer rests only on what is committed: when the transaction does not come about, batches that were refused or
  *     found unchanged inside it get no such answer. They are tried again, or fail with it.
  *  5. A failure that is not soft stops the store: the transaction is aborted when commit was not reached, left alone
- * when it was (what is on disk is not known then), and nothing more is written. */
+ * when it was (what is on disk is not known then), and nothing more is written. But a page that is found damaged before
+ * commit was reached refuses the batch that needs it, and no other. */
 #include "store/group.h"
 
 #include <string.h>
@@ -23,7 +24,7 @@ static int check_same(struct group *group, struct batch_change *change, struct h
     struct hf_record *record = NULL;
     int code =
         group->backend->ops->get(group->backend, STORE_IN_TRANSACTION, change->kind, change->id, 0, &record, error);
-    change->found.is_same = code == 0;
+    change->found.is_same = code == 0 && !change->copied.is_version;
     hf_record_free(&record);
     return code == HF_ERR_CORRUPT ? 0 : code;
 }
@@ -95,6 +96,8 @@ static int inspect(struct group *group, struct hf_batch *batch, struct hf_error 
     for (size_t i = 0; i < batch->changes.count && batch->commit.code == 0; i++) {
         struct batch_change *change = batch_change_at(batch, i);
         struct hf_record *head = NULL;
+        if (change->copied.is_later)
+            continue;
         int code = look_up(group, change, &head, error);
         if (code == 0) {
             batch->commit.code = check_condition(change, head, &batch->commit.error);
@@ -123,6 +126,12 @@ static int apply_change(struct group *group, const struct hf_batch *batch, const
         .created_ms = change->found.created_ms,
         .history_keep = history_rules_get(group->history, change->kind),
     };
+    if (change->copied.who) {
+        row.who = change->copied.who;
+        row.at_ms = change->copied.updated_ms;
+        row.created_ms = change->copied.created_ms;
+        row.history_keep = change->copied.is_version ? UINT32_MAX : row.history_keep;
+    }
     memcpy(row.hash, change->hash, sizeof row.hash);
     const struct store_backend_ops *ops = group->backend->ops;
     int code =
@@ -149,15 +158,15 @@ static int apply(struct group *group, struct hf_batch *batch, uint64_t *revision
                 result->revision = change->found.revision;
             continue;
         }
-        code = apply_change(group, batch, change, *revision + 1, error);
+        if (!result->changed || change->copied.is_version)
+            ++*revision;
+        code = apply_change(group, batch, change, *revision, error);
         if (code != 0)
             return code;
         result->changed = 1;
-        result->revision = *revision + 1;
+        result->revision = *revision;
     }
-    if (result->changed)
-        (*revision)++;
-    else if (batch->changes.count == 0)
+    if (!result->changed && batch->changes.count == 0)
         result->revision = *revision;
     return 0;
 }
@@ -204,12 +213,17 @@ static int stopped(struct hf_error *error) {
     return HF_ERR_FAILED;
 }
 
+/* Whether it refuses batches, and the store works on. */
+static int is_refusal(int code, int reached_commit) {
+    return store_code_is_soft(code) || (code == HF_ERR_CORRUPT && !reached_commit);
+}
+
 /* One batch stood in the way of the others, and which one is not known: each on its own. */
 static int commit_singly(struct group *group, struct commit *first, struct hf_error *error) {
     for (struct commit *at = first; at; at = at->next) {
         int reached_commit;
         int code = attempt(group, at, at->next, &reached_commit, error);
-        if (code != 0 && !store_code_is_soft(code)) {
+        if (code != 0 && !is_refusal(code, reached_commit)) {
             stopped(error);
             fail_all(at, NULL, error);
             return HF_ERR_FAILED;
@@ -226,12 +240,13 @@ int group_commit(struct group *group, struct commit *first, struct hf_error *err
     int code = attempt(group, first, NULL, &reached_commit, error);
     if (code == 0)
         return 0;
-    if (store_code_is_soft(code) && !reached_commit && first->next)
+    int is_refused = is_refusal(code, reached_commit);
+    if (is_refused && !reached_commit && first->next)
         return commit_singly(group, first, error);
-    if (!store_code_is_soft(code))
+    if (!is_refused)
         stopped(error);
     fail_all(first, NULL, error);
-    return store_code_is_soft(code) ? 0 : HF_ERR_FAILED;
+    return is_refused ? 0 : HF_ERR_FAILED;
 }
 
 static int trim(struct group *group, uint64_t keep, struct hf_error *error) {
@@ -258,4 +273,10 @@ int group_trim(struct group *group, uint64_t keep, struct hf_error *error) {
 int group_rest(struct group *group, struct hf_error *error) {
     int code = group->backend->ops->rest_now ? group->backend->ops->rest_now(group->backend, error) : 0;
     return code == 0 || store_code_is_soft(code) ? 0 : stopped(error);
+}
+
+int group_compact(struct group *group, struct hf_compact_result *ret_result, struct hf_error *error) {
+    const struct store_backend_ops *ops = group->backend->ops;
+    int code = ops->compact ? ops->compact(group->backend, ret_result, error) : 0;
+    return code == HF_ERR_FAILED ? stopped(error) : code;
 }

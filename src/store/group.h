@@ -26,4 +26,7 @@ int group_trim(struct group *group, uint64_t keep, struct hf_error *error);
 /* Lets the backend do its idle work. 0 also when it could not be done now. */
 int group_rest(struct group *group, struct hf_error *error);
 
+/* Has the backend give back what deletions left. Any code but HF_ERR_FAILED: the store works on. */
+int group_compact(struct group *group, struct hf_compact_result *ret_result, struct hf_error *error);
+
 #endif

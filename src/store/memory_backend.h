@@ -34,13 +34,14 @@ struct pending *memory_find_pending(const struct memory *memory, const char *kin
 
 int memory_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
                struct hf_record **ret_record, struct hf_error *error);
-int memory_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                hf_record_visit visit, void *arg, struct hf_error *error);
+int memory_scan(struct store_backend *backend, const struct store_range *range, hf_record_visit visit, void *arg,
+                struct hf_error *error);
 int memory_history(struct store_backend *backend, const char *kind, const char *id, uint64_t limit,
                    hf_record_visit visit, void *arg, struct hf_error *error);
 int memory_events(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit, void *arg,
                   struct hf_error *error);
-int memory_check(struct store_backend *backend, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
-                 struct hf_error *error);
+/* memory_check.c */
+int memory_check(struct store_backend *backend, struct hf_check_cursor *cursor, uint64_t max_rows,
+                 hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error);
 
 #endif

@@ -1,7 +1,6 @@
 /* What is read from the memory backend: taken under the read lock, visited after it. */
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "store/memory_backend.h"
 
@@ -66,26 +65,28 @@ static int visit_all(struct vec *versions, int collected, hf_record_visit visit,
     return code;
 }
 
-static int collect_scan(struct memory *self, const char *kind, const char *after, uint64_t limit, struct vec *to) {
-    struct slot *slot = table_behind(&self->table, kind ? kind : "", after ? after : "");
-    for (; slot && (!kind || strcmp(slot->kind, kind) == 0); slot = table_next(slot)) {
+static int collect_scan(struct memory *self, const struct store_range *range, struct vec *to) {
+    const char *kind = range->kind ? range->kind : "";
+    struct slot *slot =
+        table_behind(&self->table, range->after_id ? range->after_kind : kind, range->after_id ? range->after_id : "");
+    for (; slot && (!range->kind || strcmp(slot->kind, kind) == 0); slot = table_next(slot)) {
         if (!slot->current)
             continue;
         if (collect(to, slot->current) != 0)
             return -1;
-        if (to->count == limit)
+        if (to->count == range->limit)
             break;
     }
     return 0;
 }
 
-int memory_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                hf_record_visit visit, void *arg, struct hf_error *error) {
+int memory_scan(struct store_backend *backend, const struct store_range *range, hf_record_visit visit, void *arg,
+                struct hf_error *error) {
     struct memory *self = (struct memory *)backend;
     struct vec versions;
     vec_init(&versions);
     pthread_rwlock_rdlock(&self->lock);
-    int collected = collect_scan(self, kind, after, limit, &versions);
+    int collected = collect_scan(self, range, &versions);
     pthread_rwlock_unlock(&self->lock);
     return visit_all(&versions, collected, visit, arg, error);
 }
@@ -159,74 +160,4 @@ int memory_events(struct store_backend *backend, uint64_t since, uint64_t limit,
         code = visit_event(events.items[i], visit, arg);
     drop_all(&events);
     return code;
-}
-
-/* ---- check ---- */
-
-struct checking {
-    hf_finding_visit visit;
-    void *arg;
-    struct hf_check_result result;
-    struct json_doc doc;
-    struct buf scratch;
-};
-
-static void check_version(struct checking *checking, const struct version *version) {
-    const struct hf_record *record = version->record;
-    const struct json_limits none = {.max_depth = UINT32_MAX};
-    uint8_t hash[HF_HASH_BYTES];
-    struct hf_finding finding = {.kind = record->kind, .id = record->id};
-    if (!record->json)
-        return;
-    if (version_is_damaged(version)) {
-        finding.what = "bad_checksum";
-        finding.text = "the bytes do not match their checksum";
-    } else if (json_hash(&checking->doc, &checking->scratch, record->json, record->json_bytes, &none, hash, NULL) !=
-                   0 ||
-               memcmp(hash, record->hash, sizeof hash) != 0) {
-        finding.what = "bad_hash";
-        finding.text = "the document does not match its hash";
-    } else {
-        return;
-    }
-    checking->result.findings++;
-    if (checking->visit)
-        checking->visit(checking->arg, &finding);
-}
-
-static int collect_everything(const struct memory *self, struct vec *records, struct vec *history) {
-    for (const struct slot *slot = self->table.first[0]; slot; slot = table_next(slot))
-        if ((slot->current && collect(records, slot->current) != 0) || collect_history(slot, 0, history) != 0)
-            return -1;
-    return 0;
-}
-
-int memory_check(struct store_backend *backend, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
-                 struct hf_error *error) {
-    struct memory *self = (struct memory *)backend;
-    struct checking checking = {.visit = visit, .arg = arg};
-    struct vec records, history;
-    vec_init(&records);
-    vec_init(&history);
-    json_init(&checking.doc);
-    buf_init(&checking.scratch);
-    pthread_rwlock_rdlock(&self->lock);
-    int collected = collect_everything(self, &records, &history);
-    checking.result.events = self->event_count;
-    pthread_rwlock_unlock(&self->lock);
-    checking.result.records = records.count;
-    checking.result.history = history.count;
-    for (size_t i = 0; i < records.count; i++)
-        check_version(&checking, records.items[i]);
-    for (size_t i = 0; i < history.count; i++)
-        check_version(&checking, history.items[i]);
-    drop_all(&records);
-    drop_all(&history);
-    json_fini(&checking.doc);
-    buf_fini(&checking.scratch);
-    if (collected != 0)
-        return no_memory(error);
-    if (ret_result)
-        *ret_result = checking.result;
-    return 0;
 }

@@ -44,6 +44,20 @@ static int ask_number(struct sqlite_conn *conn, enum sqlite_statement which, uin
     return code;
 }
 
+/* Damaged events keep nobody from reading the records; who writes must know where the revisions go on. */
+static int ask_events(struct sqlite_backend *self, struct sqlite_conn *reader, struct hf_error *error) {
+    int code = ask_number(reader, SQLITE_STATEMENT_NEWEST_EVENT, &self->committed_seq, error);
+    if (code == 0 && !self->read_only)
+        code = ask_number(reader, SQLITE_STATEMENT_COUNT_EVENTS, &self->committed_event_count, error);
+    if (code == HF_ERR_CORRUPT && self->read_only) {
+        error_clear(error);
+        return 0;
+    }
+    if (code == HF_ERR_CORRUPT)
+        error_hint(error, "what can still be read is saved by: holdfast store copy --salvage FROM-URL TO-URL");
+    return code;
+}
+
 /* A reader is opened at once too: reading must still work when file descriptors are scarce later. */
 static int connect(struct sqlite_backend *self, struct hf_error *error) {
     struct sqlite_conn *reader = NULL;
@@ -55,16 +69,18 @@ static int connect(struct sqlite_backend *self, struct hf_error *error) {
         code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_ROLLBACK, &rollback, error);
     if (code == 0 && self->writer)
         code = sqlite_schema_prepare(self, self->writer, error);
+    if (code == 0 && self->writer)
+        code = sqlite_identity_read(self, self->writer, error);
     if (code == 0)
         code = sqlite_conn_open(self, 0, &reader, error);
     if (code)
         return code;
     if (self->read_only)
         code = sqlite_schema_prepare(self, reader, error);
+    if (code == 0 && self->read_only)
+        code = sqlite_identity_read(self, reader, error);
     if (code == 0)
-        code = ask_number(reader, SQLITE_STATEMENT_NEWEST_EVENT, &self->committed_seq, error);
-    if (code == 0)
-        code = ask_number(reader, SQLITE_STATEMENT_COUNT_EVENTS, &self->committed_event_count, error);
+        code = ask_events(self, reader, error);
     sqlite_reader_give(self, &reader);
     return code;
 }
@@ -109,10 +125,14 @@ static int open_parts(struct sqlite_backend *self, const char *path, struct hf_e
         code = take_role(self, &role, error);
     if (code == 0)
         code = sqlite_header_check(self, error);
-    if (code == 0 && !self->read_only)
-        code = sqlite_settle(self, error);
     if (code == 0)
         code = sqlite_vfs_new(self->os, self->dir_fd, role, &self->vfs, error);
+    if (code == 0 && role == SQLITE_ROLE_OWNER)
+        code = sqlite_vfs_own(self->vfs, self->name, error);
+    if (code == 0 && role != SQLITE_ROLE_READER) /* beside an owner it is on the move */
+        code = sqlite_wal_check(self, error);
+    if (code == 0 && !self->read_only)
+        code = sqlite_settle(self, error);
     return code ? code : connect(self, error);
 }
 
@@ -154,4 +174,5 @@ const struct store_backend_ops store_sqlite_ops = {
     .check = sqlite_check,
     .trim_events = sqlite_trim_events,
     .rest_now = sqlite_rest_now,
+    .compact = sqlite_compact,
 };

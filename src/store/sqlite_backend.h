@@ -10,10 +10,11 @@
 enum {
     SQLITE_PAGE_BYTES = 8192,
     SQLITE_APPLICATION_ID = 0x48464453, /* "HFDS" */
-    SQLITE_SCHEMA_VERSION = 1,
     SQLITE_READERS_KEPT = 4, /* more are opened when all are busy, and closed afterwards */
     SQLITE_ORDINAL_BITS = 24,
 };
+
+#define SQLITE_SCHEMA_VERSION 2
 
 #define READER_CACHE_KIB "4096" /* the inner pages of a million rows; more only costs page faults */
 
@@ -27,19 +28,37 @@ enum {
     X(READ_BEGIN, "BEGIN")                                                                                             \
     X(GET, "SELECT " SQLITE_ROW_COLUMNS " FROM record WHERE kind=?1 AND id=?2")                                        \
     X(SCAN_KIND, "SELECT " SQLITE_ROW_COLUMNS " FROM record INDEXED BY record_key"                                     \
-                 " WHERE kind=?1 AND id>?2 ORDER BY id LIMIT ?3")                                                      \
-    X(SCAN_ALL, "SELECT " SQLITE_ROW_COLUMNS " FROM record INDEXED BY record_key ORDER BY kind,id LIMIT ?1")           \
-    X(EACH_RECORD, "SELECT " SQLITE_ROW_COLUMNS " FROM record NOT INDEXED ORDER BY handle")                            \
-    X(EACH_VERSION, "SELECT " SQLITE_ROW_COLUMNS " FROM history NOT INDEXED ORDER BY handle")                          \
-    X(EACH_EVENT, "SELECT " SQLITE_EVENT_COLUMNS " FROM event ORDER BY seq")                                           \
+                 " WHERE kind=?1 AND id>?2 ORDER BY id")                                                               \
+    X(SCAN_ALL, "SELECT " SQLITE_ROW_COLUMNS " FROM record INDEXED BY record_key"                                      \
+                " WHERE (kind,id)>(?1,?2) ORDER BY kind,id")                                                           \
+    X(SOME_RECORDS, "SELECT " SQLITE_ROW_COLUMNS ",handle FROM record NOT INDEXED"                                     \
+                    " WHERE handle>?1 ORDER BY handle LIMIT ?2")                                                       \
+    X(SOME_VERSIONS, "SELECT " SQLITE_ROW_COLUMNS ",handle FROM history NOT INDEXED"                                   \
+                     " WHERE handle>?1 ORDER BY handle LIMIT ?2")                                                      \
+    X(SOME_EVENTS, "SELECT " SQLITE_EVENT_COLUMNS " FROM event WHERE seq>?1 ORDER BY seq LIMIT ?2")                    \
+    X(BY_HANDLE, "SELECT " SQLITE_ROW_COLUMNS ",handle FROM record NOT INDEXED WHERE handle=?1")                       \
+    X(PROBE_RECORD, "SELECT handle FROM record NOT INDEXED WHERE handle>?1 ORDER BY handle LIMIT 1")                   \
+    X(PROBE_VERSION, "SELECT handle FROM history NOT INDEXED WHERE handle>?1 ORDER BY handle LIMIT 1")                 \
+    X(PROBE_EVENT, "SELECT seq FROM event WHERE seq>?1 ORDER BY seq LIMIT 1")                                          \
+    X(NEXT_KEY, "SELECT kind,id,handle FROM record INDEXED BY record_key"                                              \
+                " WHERE (kind,id)>(?1,?2) ORDER BY kind,id LIMIT 1")                                                   \
+    X(KEYS_UP, "SELECT kind,id,handle FROM record INDEXED BY record_key"                                               \
+               " WHERE (kind,id)>(?1,?2) ORDER BY kind,id")                                                            \
+    X(KEYS_DOWN, "SELECT kind,id,handle FROM record INDEXED BY record_key"                                             \
+                 " WHERE (kind,id)>(?1,?2) ORDER BY kind DESC,id DESC")                                                \
+    X(KEYS_OF_ROWS, "SELECT kind,id,handle FROM record NOT INDEXED WHERE handle>?1 ORDER BY handle")                   \
+    X(LAST_RECORD, "SELECT max(handle) FROM record")                                                                   \
+    X(LAST_VERSION, "SELECT max(handle) FROM history")                                                                 \
     X(HISTORY, "SELECT " SQLITE_ROW_COLUMNS " FROM history WHERE kind=?1 AND id=?2 ORDER BY n DESC LIMIT ?3")          \
     X(EVENTS, "SELECT " SQLITE_EVENT_COLUMNS " FROM event WHERE seq>=?1 ORDER BY seq LIMIT ?2")                        \
     X(NEWEST_EVENT, "SELECT max(seq) FROM event")                                                                      \
     X(COUNT_EVENTS, "SELECT count(*) FROM event")                                                                      \
     X(NTH_EVENT, "SELECT seq FROM event ORDER BY seq LIMIT 1 OFFSET ?1")                                               \
     X(META_GET, "SELECT value FROM meta WHERE name=?1")                                                                \
+    X(STORE_ID, "SELECT store_id FROM store")                                                                          \
     X(META_SET, "INSERT OR REPLACE INTO meta(name,value) VALUES(?1,?2)")                                               \
     X(USER_VERSION, "PRAGMA user_version")                                                                             \
+    X(TOUCH_FIRST_PAGE, "PRAGMA user_version=" ERROR_STRINGIFY(SQLITE_SCHEMA_VERSION))                                                                       \
     X(INTEGRITY, "PRAGMA integrity_check(1000)")                                                                       \
     X(PUT, "INSERT INTO record(" SQLITE_ROW_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT(kind,id)"        \
            " DO UPDATE SET revision=?3,hash=?4,created_ms=?5,updated_ms=?6,who=?7,sum=?8,doc=?9")                      \
@@ -62,6 +81,7 @@ struct sqlite_conn {
     sqlite3 *db;
     sqlite3_stmt *statements[SQLITE_STATEMENT_COUNT];
     struct sqlite_conn *next;
+    uint64_t seed; /* of the checksums of this store */
 };
 
 struct sqlite_backend {
@@ -70,6 +90,9 @@ struct sqlite_backend {
     int dir_fd;
     char *folder, *name; /* of the file; name is "./…" so that SQLite never takes it for a URI */
     int read_only;
+    uint64_t seed;           /* from the store's id; every connection has it */
+    int id_is_damaged;       /* at one of its two places; then read_only */
+    uint32_t tag;            /* of the database file: its WAL has the same */
     struct owner_lock *lock; /* of a private reader: shared */
     int is_open;             /* the file was found good: closing may write it back */
     struct sqlite_vfs *vfs;
@@ -106,6 +129,10 @@ void sqlite_reader_give(struct sqlite_backend *self, struct sqlite_conn **conn);
 
 /* sqlite_header.c: looks at the file before SQLite does; makes a new one when wanted. */
 int sqlite_header_check(struct sqlite_backend *self, struct hf_error *error);
+int sqlite_header_refuse_older(long long version, struct hf_error *error); /* UNSUPPORTED */
+
+/* sqlite_wal.c: whether the WAL, of which nobody is the owner now, is what a power cut can leave. CORRUPT if not. */
+int sqlite_wal_check(struct sqlite_backend *self, struct hf_error *error);
 
 /* sqlite_settle.c: before the first connection of an owner */
 int sqlite_settle(struct sqlite_backend *self, struct hf_error *error);
@@ -113,17 +140,23 @@ int sqlite_settle(struct sqlite_backend *self, struct hf_error *error);
 /* sqlite_schema.c */
 int sqlite_schema_prepare(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error);
 
-/* sqlite_read.c, sqlite_check.c */
+/* sqlite_identity.c: the store's id, and from it the seed of its checksums. */
+int sqlite_identity_add(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error);
+int sqlite_identity_read(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error);
+
+/* sqlite_read.c, sqlite_scan.c, sqlite_check.c */
+void sqlite_bind_range(sqlite3_stmt *statement,
+                       const struct store_range *range); /* the key to begin behind, as ?1 ?2 */
 int sqlite_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
                struct hf_record **ret_record, struct hf_error *error);
-int sqlite_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                hf_record_visit visit, void *arg, struct hf_error *error);
+int sqlite_scan(struct store_backend *backend, const struct store_range *range, hf_record_visit visit, void *arg,
+                struct hf_error *error);
 int sqlite_history(struct store_backend *backend, const char *kind, const char *id, uint64_t limit,
                    hf_record_visit visit, void *arg, struct hf_error *error);
 int sqlite_events(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit, void *arg,
                   struct hf_error *error);
-int sqlite_check(struct store_backend *backend, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
-                 struct hf_error *error);
+int sqlite_check(struct store_backend *backend, struct hf_check_cursor *cursor, uint64_t max_rows,
+                 hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error);
 
 /* sqlite_write.c */
 int sqlite_begin(struct store_backend *backend, struct hf_error *error);
@@ -133,6 +166,10 @@ int sqlite_commit(struct store_backend *backend, struct hf_error *error);
 void sqlite_abort(struct store_backend *backend);
 int sqlite_trim_events(struct store_backend *backend, uint64_t keep, struct hf_error *error);
 int sqlite_rest_now(struct store_backend *backend, struct hf_error *error);
+int sqlite_checkpoint(struct sqlite_backend *self, int mode, int wait_for_readers_ms, struct hf_error *error);
 int sqlite_count_wal(void *self, sqlite3 *db, const char *schema, int pages); /* SQLite's WAL hook */
+
+/* sqlite_compact.c */
+int sqlite_compact(struct store_backend *backend, struct hf_compact_result *ret_result, struct hf_error *error);
 
 #endif

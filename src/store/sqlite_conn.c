@@ -23,6 +23,8 @@ static const char *const statement_sql[SQLITE_STATEMENT_COUNT] = {
 static int code_of_io(int rc, int negative_errno) {
     if (rc == SQLITE_IOERR_NOMEM)
         return HF_ERR_NO_MEMORY;
+    if (rc == SQLITE_IOERR_SHMMAP && file_is_lacking(negative_errno))
+        return HF_ERR_UNSUPPORTED;
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC || negative_errno == 0)
         return HF_ERR_IO; /* whatever the system called it: bytes may be gone */
     return error_code_of_errno(negative_errno);
@@ -42,13 +44,15 @@ static int code_of(int rc, int negative_errno) {
         return negative_errno ? error_code_of_errno(negative_errno) : HF_ERR_IO;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR:      /* our statements are right for our tables: what they meet is something else */
+    case SQLITE_CONSTRAINT: /* our rows break none: what they meet is damaged */
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG: /* what is put was measured before: it is a length that was read */
         return HF_ERR_CORRUPT;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
         return HF_ERR_LOCKED;
-    case SQLITE_TOOBIG:
-        return HF_ERR_TOO_LARGE;
     case SQLITE_PERM:
         return HF_ERR_PERMISSION;
     default:
@@ -64,6 +68,10 @@ static void add_hint(int code, struct hf_error *error) {
     case HF_ERR_NO_SPACE:
     case HF_ERR_QUOTA:
         error_hint(error, "free some space; nothing that was acknowledged is lost");
+        break;
+    case HF_ERR_UNSUPPORTED:
+        error_hint(error,
+                   "the file system cannot share memory: put the folder on a local one such as ext4, xfs or btrfs");
         break;
     case HF_ERR_LOCKED:
         error_hint(error, "another program uses the database; end it and try again");
@@ -111,6 +119,7 @@ int sqlite_conn_open(struct sqlite_backend *self, int is_writer, struct sqlite_c
     struct sqlite_conn *conn = MEM_NEW(struct sqlite_conn);
     if (!conn)
         return error_set(error, HF_ERR_NO_MEMORY, "open connection: memory is used up");
+    conn->seed = self->seed;
     int flags = SQLITE_OPEN_NOMUTEX | (self->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     int rc = sqlite3_open_v2(self->name, &conn->db, flags, sqlite_vfs_name(self->vfs));
     int code = 0;

@@ -37,6 +37,7 @@ struct sqlite_vfs {
     int level;       /* SQLITE_LOCK_*: what the process holds */
     unsigned shared; /* connections at SHARED or above */
     struct sqlite_shm shm;
+    int is_owned; /* the vfs itself is one of shm.users */
 };
 
 struct sqlite_file {
@@ -77,6 +78,7 @@ int sqlite_shm_map(sqlite3_file *base, int region, int region_bytes, int extend,
 int sqlite_shm_lock(sqlite3_file *base, int first, int count, int flags);
 void sqlite_shm_barrier(sqlite3_file *base);
 int sqlite_shm_unmap(sqlite3_file *base, int delete_it);
+void sqlite_shm_disown(struct sqlite_vfs *vfs);
 
 /* sqlite_io.c */
 extern const sqlite3_io_methods sqlite_io_database, sqlite_io_plain;

@@ -45,6 +45,7 @@ static void grow_ahead(struct sqlite_file *file, sqlite3_int64 end) {
 static int flush(struct sqlite_file *file) {
     if (file->gathered_bytes == 0)
         return SQLITE_OK;
+    int is_in_bulk = file->gathered_bytes > GATHER_BYTES / 2;
     int rc = file_pwrite_full(file->vfs->os, file->fd, file->gathered, file->gathered_bytes, file->gathered_at);
     sqlite3_int64 end = file->gathered_at + (sqlite3_int64)file->gathered_bytes;
     if (file->gathered_at == 0)
@@ -55,7 +56,8 @@ static int flush(struct sqlite_file *file) {
         return write_failed(file, rc);
     if (file->size_bytes >= 0 && end > file->size_bytes) {
         file->size_bytes = end;
-        if (file->gathered_at > 0) /* not behind a new header: see invariant 5 */
+        /* Not behind a new header (see invariant 5), nor where the zeros would be written over at once. */
+        if (file->gathered_at > 0 && !is_in_bulk)
             grow_ahead(file, end);
     }
     return SQLITE_OK;
@@ -130,20 +132,12 @@ static int io_truncate(sqlite3_file *base, sqlite3_int64 size_bytes) {
     int rc = flush(file);
     if (rc)
         return rc;
-    rc = file->fd < 0 ? -EROFS : os_truncate(file->vfs->os, file->fd, size_bytes);
+    rc = file->fd < 0 ? -EROFS : OS_AGAIN(os_truncate(file->vfs->os, file->fd, size_bytes));
     if (rc)
         return sqlite_file_fail(file, rc, SQLITE_IOERR_TRUNCATE);
     if (file->size_bytes >= 0)
         file->size_bytes = size_bytes;
     return SQLITE_OK;
-}
-
-static int without_interrupt(int (*sync)(const struct os *os, int fd), const struct os *os, int fd) {
-    int rc;
-    do
-        rc = sync(os, fd);
-    while (rc == -EINTR);
-    return rc;
 }
 
 /* fdatasync keeps a changed size too; the file's times are of no use to anyone here. */
@@ -159,9 +153,9 @@ static int io_sync(sqlite3_file *base, int flags) {
     if (file->has_frames)
         file->main->wal_syncs++;
     file->has_frames = 0;
-    int failed = without_interrupt(os->ops->fdatasync, os, file->fd);
+    int failed = OS_AGAIN(os_fdatasync(os, file->fd));
     if (failed == 0 && file->folder_sync) {
-        failed = without_interrupt(os->ops->fsync, os, file->vfs->dir_fd);
+        failed = OS_AGAIN(os_fsync(os, file->vfs->dir_fd));
         file->folder_sync = failed != 0;
     }
     if (failed == 0)
@@ -177,7 +171,7 @@ static int io_size(sqlite3_file *base, sqlite3_int64 *ret_size_bytes) {
     int rc = flush(file);
     if (rc)
         return rc;
-    rc = file->fd < 0 ? 0 : os_fstat(file->vfs->os, file->fd, &stat);
+    rc = file->fd < 0 ? 0 : OS_AGAIN(os_fstat(file->vfs->os, file->fd, &stat));
     if (rc)
         return sqlite_file_fail(file, rc, SQLITE_IOERR_FSTAT);
     *ret_size_bytes = stat.st_size;

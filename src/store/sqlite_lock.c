@@ -10,7 +10,7 @@
 enum { PENDING_BYTE = 0x40000000, RESERVED_BYTE, SHARED_FIRST, SHARED_BYTES = 510 };
 
 static int range(struct sqlite_file *file, enum os_lock lock, off_t first, off_t bytes) {
-    int rc = os_lock_range(file->vfs->os, file->fd, lock, first, bytes);
+    int rc = OS_AGAIN(os_lock_range(file->vfs->os, file->fd, lock, first, bytes));
     if (rc == 0)
         return SQLITE_OK;
     if (rc == -EAGAIN || rc == -EACCES)

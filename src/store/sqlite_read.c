@@ -1,6 +1,7 @@
-#include "store/sqlite_backend.h"
-#include "store/sqlite_rows.h"
 #include <string.h>
+
+#include "store/sqlite_rows.h"
+#include "store/sqlite_backend.h"
 
 static void bind_text(sqlite3_stmt *statement, int place, const char *text) {
     sqlite3_bind_text(statement, place, text, (int)strlen(text), SQLITE_STATIC);
@@ -30,7 +31,7 @@ static int get_from(struct sqlite_conn *conn, const char *kind, const char *id, 
         code = error_set(error, HF_ERR_NOT_FOUND, "there is no record '%s/%s'", kind, id);
     else if (rc != SQLITE_ROW)
         code = sqlite_conn_error(conn, rc, error);
-    else if (sqlite_rows_record(statement, &row) || !row.json)
+    else if (sqlite_rows_record(conn->seed, statement, &row) || !row.json || strcmp(row.kind, kind) != 0 || strcmp(row.id, id) != 0)
         code = damaged(kind, id, error);
     if (code == 0 && head_only) {
         row.json = NULL;
@@ -62,35 +63,13 @@ static int visit_records(struct sqlite_conn *conn, sqlite3_stmt *statement, hf_r
     int rc, code = 0;
     while (code == 0 && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
         if (rc == SQLITE_ROW) {
-            int state = sqlite_rows_record(statement, &row);
+            int state = sqlite_rows_record(conn->seed, statement, &row);
             code = visit(arg, &row, state);
         } else {
             code = sqlite_conn_error(conn, rc, error);
         }
     }
     sqlite3_reset(statement);
-    return code;
-}
-
-int sqlite_scan(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
-                hf_record_visit visit, void *arg, struct hf_error *error) {
-    struct sqlite_backend *self = (struct sqlite_backend *)backend;
-    struct sqlite_conn *conn = NULL;
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite_reader_take(self, &conn, error);
-    if (code)
-        return code;
-    code =
-        sqlite_conn_statement(conn, kind ? SQLITE_STATEMENT_SCAN_KIND : SQLITE_STATEMENT_SCAN_ALL, &statement, error);
-    if (code == 0 && kind) {
-        bind_text(statement, 1, kind);
-        bind_text(statement, 2, after ? after : "");
-    }
-    if (code == 0) {
-        bind_limit(statement, kind ? 3 : 1, limit);
-        code = visit_records(conn, statement, visit, arg, error);
-    }
-    sqlite_reader_give(self, &conn);
     return code;
 }
 
@@ -141,7 +120,7 @@ static int visit_events(struct sqlite_conn *conn, uint64_t since, uint64_t limit
     while (code == 0 && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
         if (rc != SQLITE_ROW)
             code = sqlite_conn_error(conn, rc, error);
-        else if (sqlite_rows_event(statement, &seq, &event))
+        else if (sqlite_rows_event(conn->seed, statement, &seq, &event))
             code = error_set(error, HF_ERR_CORRUPT, "event at revision %llu: checksum mismatch",
                              (unsigned long long)event.revision);
         else

@@ -16,7 +16,6 @@
  *
  * An event's seq is its revision and its place in it. So no index on revisions is needed, the last revision is in the
  * largest seq, and a commit changes no row of meta. */
-#include "base/text.h"
 #include "store/sqlite_backend.h"
 #include <stdio.h>
 
@@ -60,22 +59,6 @@ static const char
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 output_tail) ",revision"
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              " FROM history WHERE kind='source_run' AND doc IS NOT NULL;";
 
-static int add_store_id(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error) {
-    uint8_t random[16];
-    char hex[2 * sizeof random + 1];
-    int rc = os_random(self->os, random, sizeof random);
-    if (rc < 0)
-        return error_set_errno(error, rc, "choose the store's id");
-    text_hex(random, sizeof random, hex);
-    sqlite3_stmt *set = NULL;
-    int code = sqlite_conn_statement(conn, SQLITE_STATEMENT_META_SET, &set, error);
-    if (code)
-        return code;
-    sqlite3_bind_text(set, 1, "store_id", -1, SQLITE_STATIC);
-    sqlite3_bind_text(set, 2, hex, -1, SQLITE_TRANSIENT);
-    return sqlite_conn_run(conn, set, error);
-}
-
 static int create(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error) {
     char version[64];
     snprintf(version, sizeof version, "PRAGMA user_version=%d", SQLITE_SCHEMA_VERSION);
@@ -85,7 +68,7 @@ static int create(struct sqlite_backend *self, struct sqlite_conn *conn, struct 
     if (code == 0)
         code = sqlite_conn_exec(conn, views, error);
     if (code == 0)
-        code = add_store_id(self, conn, error);
+        code = sqlite_identity_add(self, conn, error);
     if (code == 0)
         code = sqlite_conn_exec(conn, version, error);
     if (code == 0)
@@ -107,6 +90,10 @@ int sqlite_schema_prepare(struct sqlite_backend *self, struct sqlite_conn *conn,
                          SQLITE_SCHEMA_VERSION);
     if (version == SQLITE_SCHEMA_VERSION)
         return 0;
+    if (version)
+        return sqlite_header_refuse_older((long long)version, error);
+    if (sqlite3_table_column_metadata(conn->db, "main", "record", NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+        return error_set(error, HF_ERR_CORRUPT, "it has tables, but no schema version");
     if (self->read_only)
         return error_set(error, HF_ERR_NOT_FOUND, "the store is empty: nothing was ever written to it");
     return create(self, conn, error);

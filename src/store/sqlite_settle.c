@@ -32,19 +32,16 @@ static int rewrite(const struct os *os, int fd, off_t limit, char *block) {
 /* Writes the file's first `limit` bytes again and syncs it. A file that is not there is fine. */
 static int settle_file(struct sqlite_backend *self, const char *name, off_t limit, char *block) {
     struct stat stat;
-    int fd;
-    do
-        fd = os_open(self->os, self->dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
-    while (fd == -EINTR);
+    int fd = OS_AGAIN(os_open(self->os, self->dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0));
     if (fd == -ENOENT)
         return 0;
     if (fd < 0)
         return fd;
-    int rc = os_fstat(self->os, fd, &stat);
+    int rc = OS_AGAIN(os_fstat(self->os, fd, &stat));
     if (rc == 0)
         rc = rewrite(self->os, fd, stat.st_size < limit ? stat.st_size : limit, block);
     if (rc == 0)
-        rc = os_fsync(self->os, fd);
+        rc = OS_AGAIN(os_fsync(self->os, fd));
     os_close(self->os, fd);
     return rc;
 }
@@ -59,6 +56,6 @@ int sqlite_settle(struct sqlite_backend *self, struct hf_error *error) {
     if (rc == 0)
         rc = settle_file(self, wal, INT64_MAX, block);
     if (rc == 0)
-        rc = os_fsync(self->os, self->dir_fd);
+        rc = OS_AGAIN(os_fsync(self->os, self->dir_fd));
     return rc == 0 ? 0 : error_set_errno(error, rc, "sync what an earlier owner left");
 }

@@ -4,8 +4,8 @@
  *  1. A region is mapped only when all of its bytes were written to the file: a full disk is an error, not a signal.
  *  2. Byte 128 is held shared by everyone who has the -shm open. Who finds it free empties the file first: what a crash
  *     left in it is not believed.
- *  3. The owner holds bytes 120 (writer) and 121 (checkpointer) from the opening of the -shm to its closing. Between
- * its own connections those two are counted in memory only.
+ *  3. The owner holds bytes 120 (writer) and 121 (checkpointer) from before its first connection to after its last.
+ * Between its own connections those two are counted in memory only.
  *  4. For the other locks the kernel's lock is held exactly while a connection of this process holds it. */
 #include "base/mem.h"
 #include "os/file.h"
@@ -23,7 +23,7 @@ static int is_kept(const struct sqlite_vfs *vfs, int lock) {
 }
 
 static int kernel_lock(struct sqlite_file *file, enum os_lock lock, int byte) {
-    int rc = os_lock_range(file->vfs->os, file->vfs->shm.fd, lock, byte, 1);
+    int rc = OS_AGAIN(os_lock_range(file->vfs->os, file->vfs->shm.fd, lock, byte, 1));
     if (rc == 0)
         return SQLITE_OK;
     if (rc == -EAGAIN || rc == -EACCES)
@@ -31,36 +31,39 @@ static int kernel_lock(struct sqlite_file *file, enum os_lock lock, int byte) {
     return sqlite_file_fail(file, rc, SQLITE_IOERR_SHMLOCK);
 }
 
-/* Another process may hold these for a moment (a shell that has just ended its last transaction). */
-static int take_owned(struct sqlite_file *file) {
-    for (int lock = 0; lock < OWNED_LOCKS; lock++) {
-        int rc = kernel_lock(file, OS_LOCK_EXCLUSIVE, LOCK_FIRST + lock);
-        for (int waited = 0; rc == SQLITE_BUSY && waited < OWNER_WAIT_MS; waited += OWNER_STEP_MS) {
-            os_sleep_ms(file->vfs->os, OWNER_STEP_MS);
-            rc = kernel_lock(file, OS_LOCK_EXCLUSIVE, LOCK_FIRST + lock);
-        }
-        if (rc)
-            return rc;
+/* For somebody's moment: a shell that has just ended its last transaction. *waited_ms is what is used up already. */
+static int kernel_lock_patiently(struct sqlite_file *file, enum os_lock lock, int byte, int *waited_ms) {
+    int rc;
+    while ((rc = kernel_lock(file, lock, byte)) == SQLITE_BUSY && *waited_ms < OWNER_WAIT_MS) {
+        os_sleep_ms(file->vfs->os, OWNER_STEP_MS);
+        *waited_ms += OWNER_STEP_MS;
     }
-    return SQLITE_OK;
+    return rc;
 }
 
-static int dead_man(struct sqlite_file *file) {
+static int take_owned(struct sqlite_file *file, int *waited_ms) {
+    int rc = SQLITE_OK;
+    for (int lock = 0; rc == SQLITE_OK && lock < OWNED_LOCKS; lock++)
+        rc = kernel_lock_patiently(file, OS_LOCK_EXCLUSIVE, LOCK_FIRST + lock, waited_ms);
+    return rc;
+}
+
+static int dead_man(struct sqlite_file *file, int *waited_ms) {
     int rc = kernel_lock(file, OS_LOCK_EXCLUSIVE, DEAD_MAN_BYTE);
     if (rc == SQLITE_OK) {
-        int failed = os_truncate(file->vfs->os, file->vfs->shm.fd, 0);
+        int failed = OS_AGAIN(os_truncate(file->vfs->os, file->vfs->shm.fd, 0));
         if (failed)
             return sqlite_file_fail(file, failed, SQLITE_IOERR_SHMOPEN);
     } else if (rc != SQLITE_BUSY) {
         return rc;
     }
-    return kernel_lock(file, OS_LOCK_SHARED, DEAD_MAN_BYTE);
+    return kernel_lock_patiently(file, OS_LOCK_SHARED, DEAD_MAN_BYTE, waited_ms);
 }
 
 static int write_zeros_to(struct sqlite_file *file, off_t wanted_bytes) {
     static const char zeros[SHM_REGION_BYTES];
     struct stat stat;
-    int rc = os_fstat(file->vfs->os, file->vfs->shm.fd, &stat);
+    int rc = OS_AGAIN(os_fstat(file->vfs->os, file->vfs->shm.fd, &stat));
     if (rc)
         return sqlite_file_fail(file, rc, SQLITE_IOERR_SHMSIZE);
     for (off_t at = stat.st_size; at < wanted_bytes;) {
@@ -95,31 +98,30 @@ static int open_shm(struct sqlite_file *file, const char *database) {
     char name[512];
     if (snprintf(name, sizeof name, "%s-shm", database) >= (int)sizeof name)
         return SQLITE_CANTOPEN;
-    vfs->shm.fd = os_open(vfs->os, vfs->dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    vfs->shm.fd = OS_AGAIN(os_open(vfs->os, vfs->dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (vfs->shm.fd < 0)
         return sqlite_file_fail(file, vfs->shm.fd, SQLITE_CANTOPEN);
-    int rc = dead_man(file);
+    int waited_ms = vfs->role == SQLITE_ROLE_OWNER ? 0 : OWNER_WAIT_MS; /* SQLite has its own patience for readers */
+    int rc = dead_man(file, &waited_ms);
     if (rc == SQLITE_OK && vfs->role == SQLITE_ROLE_OWNER)
-        rc = take_owned(file);
+        rc = take_owned(file, &waited_ms);
     if (rc == SQLITE_OK && vfs->role == SQLITE_ROLE_OWNER)
         rc = write_zeros_to(file, SHM_REGIONS_AHEAD * SHM_REGION_BYTES);
     return rc;
 }
 
-static int join(struct sqlite_file *file) {
+static int join(struct sqlite_file *file, const char *database) {
     struct sqlite_vfs *vfs = file->vfs;
-    if (file->has_shm)
-        return SQLITE_OK;
-    if (!vfs->shm.is_open) {
-        int rc = open_shm(file, file->name);
-        if (rc) {
-            close_shm(vfs);
-            return rc;
-        }
-    }
-    file->has_shm = 1;
-    vfs->shm.users++;
-    return SQLITE_OK;
+    int rc = vfs->shm.is_open ? SQLITE_OK : open_shm(file, database);
+    if (rc)
+        close_shm(vfs);
+    vfs->shm.users += rc == SQLITE_OK;
+    return rc;
+}
+
+static void leave(struct sqlite_vfs *vfs) {
+    if (--vfs->shm.users == 0)
+        close_shm(vfs);
 }
 
 static int map_next(struct sqlite_file *file, int extend, int *ret_is_there) {
@@ -133,7 +135,7 @@ static int map_next(struct sqlite_file *file, int extend, int *ret_is_there) {
     } else {
         off_t end = ((off_t)shm->region_count + 1) * SHM_REGION_BYTES;
         struct stat stat;
-        int rc = os_fstat(vfs->os, shm->fd, &stat);
+        int rc = OS_AGAIN(os_fstat(vfs->os, shm->fd, &stat));
         if (rc)
             return sqlite_file_fail(file, rc, SQLITE_IOERR_SHMSIZE);
         if (stat.st_size < end && !extend) {
@@ -143,7 +145,7 @@ static int map_next(struct sqlite_file *file, int extend, int *ret_is_there) {
         rc = write_zeros_to(file, end);
         if (rc)
             return rc;
-        rc = os_map(vfs->os, shm->fd, end - SHM_REGION_BYTES, SHM_REGION_BYTES, 1, &address);
+        rc = OS_AGAIN(os_map(vfs->os, shm->fd, end - SHM_REGION_BYTES, SHM_REGION_BYTES, 1, &address));
         if (rc)
             return sqlite_file_fail(file, rc, SQLITE_IOERR_SHMMAP);
     }
@@ -158,7 +160,8 @@ int sqlite_shm_map(sqlite3_file *base, int region, int region_bytes, int extend,
     if (region_bytes != SHM_REGION_BYTES || region >= SHM_REGIONS_MAX)
         return SQLITE_IOERR_SHMMAP;
     pthread_mutex_lock(&vfs->mutex);
-    int rc = join(file), is_there = 1;
+    int rc = file->has_shm ? SQLITE_OK : join(file, file->name), is_there = 1;
+    file->has_shm |= rc == SQLITE_OK;
     while (rc == SQLITE_OK && is_there && vfs->shm.region_count <= (unsigned)region)
         rc = map_next(file, extend, &is_there);
     if (rc == SQLITE_OK && is_there)
@@ -243,8 +246,34 @@ int sqlite_shm_unmap(sqlite3_file *base, int delete_it) {
     sqlite_shm_lock(base, 0, SQLITE_SHM_NLOCK, SQLITE_SHM_UNLOCK);
     pthread_mutex_lock(&file->vfs->mutex);
     file->has_shm = 0;
-    if (--file->vfs->shm.users == 0)
-        close_shm(file->vfs);
+    leave(file->vfs);
     pthread_mutex_unlock(&file->vfs->mutex);
     return SQLITE_OK;
+}
+
+static int cannot_own(int rc, int negative_errno, struct hf_error *error) {
+    if (rc == SQLITE_BUSY) {
+        error_set(error, HF_ERR_LOCKED, "another program has the database open and is writing to it");
+        error_hint(error, "close it (a SQLite shell in a transaction, or a holdfast whose file 'lock' was removed)");
+        return HF_ERR_LOCKED;
+    }
+    if (negative_errno)
+        return error_set_errno(error, negative_errno, "open the database's -shm");
+    return error_set(error, HF_ERR_IO, "open the database's -shm: %s", sqlite3_errstr(rc));
+}
+
+int sqlite_vfs_own(struct sqlite_vfs *vfs, const char *database, struct hf_error *error) {
+    struct sqlite_file file = {.vfs = vfs, .fd = -1}; /* no file of its own: where an errno is kept */
+    file.main = &file;
+    pthread_mutex_lock(&vfs->mutex);
+    int rc = join(&file, database);
+    vfs->is_owned = rc == SQLITE_OK;
+    pthread_mutex_unlock(&vfs->mutex);
+    return rc ? cannot_own(rc, file.last_errno, error) : 0;
+}
+
+void sqlite_shm_disown(struct sqlite_vfs *vfs) {
+    if (vfs->is_owned)
+        leave(vfs);
+    vfs->is_owned = 0;
 }

@@ -15,11 +15,7 @@ static int open_fd(struct sqlite_file *file, const char *name, int flags) {
     int open_flags = O_NOFOLLOW | O_CLOEXEC | (is_private ? O_RDONLY : O_RDWR);
     if (!is_private && (flags & SQLITE_OPEN_CREATE) && file->type != SQLITE_OPEN_MAIN_DB)
         open_flags |= O_CREAT;
-    int fd;
-    do
-        fd = os_open(vfs->os, vfs->dir_fd, name, open_flags, 0600);
-    while (fd == -EINTR);
-    return fd;
+    return OS_AGAIN(os_open(vfs->os, vfs->dir_fd, name, open_flags, 0600));
 }
 
 static int open_database(struct sqlite_file *file, const char *name, int flags) {
@@ -52,8 +48,27 @@ static int open_other(struct sqlite_file *file, const char *name, int flags) {
     if (file->fd < 0)
         return sqlite_file_fail(file, file->fd, SQLITE_CANTOPEN);
     file->folder_sync = 1;
-    if (file->type == SQLITE_OPEN_WAL && os_fstat(file->vfs->os, file->fd, &stat) == 0)
+    if (file->type == SQLITE_OPEN_WAL && OS_AGAIN(os_fstat(file->vfs->os, file->fd, &stat)) == 0)
         file->size_bytes = stat.st_size;
+    return SQLITE_OK;
+}
+
+/* What VACUUM builds up: a file that has lost its name at once. The folder's owner alone comes here. */
+static int open_temporary(struct sqlite_file *file, int *ret_flags) {
+    static const char name[] = "./.holdfast-temporary";
+    struct sqlite_vfs *vfs = file->vfs;
+    int flags = O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    if (vfs->role != SQLITE_ROLE_OWNER)
+        return SQLITE_CANTOPEN;
+    file->fd = OS_AGAIN(os_open(vfs->os, vfs->dir_fd, name, flags, 0600));
+    if (file->fd < 0) {
+        sqlite_vfs_note_errno(vfs, file->fd);
+        return SQLITE_CANTOPEN;
+    }
+    (void)OS_AGAIN(os_unlink(vfs->os, vfs->dir_fd, name, 0));
+    file->base.pMethods = &sqlite_io_plain;
+    if (ret_flags)
+        *ret_flags = SQLITE_OPEN_READWRITE;
     return SQLITE_OK;
 }
 
@@ -61,13 +76,15 @@ static int vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *to, int f
     struct sqlite_file *file = (struct sqlite_file *)to;
     int type = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL);
     memset(file, 0, sizeof *file);
-    if (!name || type == 0)
-        return SQLITE_CANTOPEN; /* temporary files stay in memory */
     file->vfs = of(base);
     file->type = type;
     file->name = name;
     file->size_bytes = -1;
     file->main = file;
+    if (!name)
+        return open_temporary(file, ret_flags);
+    if (type == 0)
+        return SQLITE_CANTOPEN;
     if (type != SQLITE_OPEN_MAIN_DB)
         file->main = (struct sqlite_file *)sqlite3_database_file_object(name);
     int rc = type == SQLITE_OPEN_MAIN_DB ? open_database(file, name, flags) : open_other(file, name, flags);
@@ -83,10 +100,10 @@ static int vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *to, int f
 
 static int vfs_delete(sqlite3_vfs *base, const char *name, int sync_folder) {
     struct sqlite_vfs *vfs = of(base);
-    int rc = os_unlink(vfs->os, vfs->dir_fd, name, 0);
+    int rc = OS_AGAIN(os_unlink(vfs->os, vfs->dir_fd, name, 0));
     if (rc)
         return rc == -ENOENT ? SQLITE_IOERR_DELETE_NOENT : SQLITE_IOERR_DELETE;
-    if (sync_folder && os_fsync(vfs->os, vfs->dir_fd))
+    if (sync_folder && OS_AGAIN(os_fsync(vfs->os, vfs->dir_fd)))
         return SQLITE_IOERR_DIR_FSYNC;
     return SQLITE_OK;
 }
@@ -94,10 +111,7 @@ static int vfs_delete(sqlite3_vfs *base, const char *name, int sync_folder) {
 static int vfs_access(sqlite3_vfs *base, const char *name, int flags, int *ret_can) {
     struct sqlite_vfs *vfs = of(base);
     struct stat stat;
-    int rc;
-    do
-        rc = os_stat_at(vfs->os, vfs->dir_fd, name, &stat);
-    while (rc == -EINTR);
+    int rc = OS_AGAIN(os_stat_at(vfs->os, vfs->dir_fd, name, &stat));
     if (rc && rc != -ENOENT) {
         sqlite_vfs_note_errno(vfs, rc);
         return SQLITE_IOERR_ACCESS; /* "cannot tell" must not count as "no journal" */
@@ -113,7 +127,7 @@ static int vfs_full_path(sqlite3_vfs *base, const char *name, int room, char *to
 }
 
 static int vfs_randomness(sqlite3_vfs *base, int bytes, char *to) {
-    if (os_random(of(base)->os, to, (size_t)bytes) < 0)
+    if (OS_AGAIN(os_random(of(base)->os, to, (size_t)bytes)) < 0)
         memset(to, 0, (size_t)bytes);
     return bytes;
 }
@@ -179,6 +193,7 @@ int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struc
 void sqlite_vfs_free(struct sqlite_vfs **vfs) {
     if (!vfs || !*vfs)
         return;
+    sqlite_shm_disown(*vfs);
     sqlite3_vfs_unregister(&(*vfs)->base);
     pthread_mutex_destroy(&(*vfs)->mutex);
     mem_free(*vfs);

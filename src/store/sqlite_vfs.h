@@ -18,6 +18,9 @@ struct sqlite_vfs;
  * its own; every connection over it must name the same file. Errors: NO_MEMORY. */
 int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struct sqlite_vfs **ret_vfs,
                    struct hf_error *error);
+/* SQLITE_ROLE_OWNER, before anything looks into the WAL: takes the owner's locks of the -shm, until sqlite_vfs_free.
+ * SQLite asks again without end for a -shm that is busy, so it never sees one. Errors: LOCKED after five seconds. */
+int sqlite_vfs_own(struct sqlite_vfs *vfs, const char *database, struct hf_error *error);
 void sqlite_vfs_free(struct sqlite_vfs **vfs); /* after the last connection was closed */
 const char *sqlite_vfs_name(const struct sqlite_vfs *vfs);
 

@@ -26,13 +26,13 @@ int sqlite_count_wal(void *self, sqlite3 *db, const char *schema, int pages) {
     return SQLITE_OK;
 }
 
-static int checkpoint(struct sqlite_backend *self, int mode, struct hf_error *error) {
+int sqlite_checkpoint(struct sqlite_backend *self, int mode, int wait_for_readers_ms, struct hf_error *error) {
     int in_wal = 0, saved = 0;
-    if (mode != SQLITE_CHECKPOINT_PASSIVE)
-        sqlite3_busy_timeout(self->writer->db, WAIT_FOR_READERS_MS);
+    if (self->checkpoint_failed || self->is_broken)
+        return error_set(error, HF_ERR_IO, "an earlier checkpoint or commit could not be synced");
+    sqlite3_busy_timeout(self->writer->db, wait_for_readers_ms);
     int rc = sqlite3_wal_checkpoint_v2(self->writer->db, NULL, mode, &in_wal, &saved);
-    if (mode != SQLITE_CHECKPOINT_PASSIVE)
-        sqlite3_busy_timeout(self->writer->db, BUSY_WAIT_MS);
+    sqlite3_busy_timeout(self->writer->db, BUSY_WAIT_MS);
     if (rc == SQLITE_OK && in_wal == saved)
         self->wal_pages = 0;
     if (rc == SQLITE_OK || rc == SQLITE_BUSY)
@@ -47,16 +47,28 @@ int sqlite_rest_now(struct store_backend *backend, struct hf_error *error) {
     struct sqlite_backend *self = (struct sqlite_backend *)backend;
     if (self->wal_pages < WAL_IDLE_PAGES || self->checkpoint_failed || self->is_broken)
         return 0;
-    return checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, error);
+    return sqlite_checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, 0, error);
 }
 
 /* Before a transaction, not behind one: who waits for an earlier commit was answered. A disk that is full may keep the
  * WAL growing; what is in it is safe. */
 static void bound_wal(struct sqlite_backend *self) {
     if (self->wal_pages >= WAL_WAIT_PAGES)
-        (void)checkpoint(self, SQLITE_CHECKPOINT_RESTART, NULL);
+        (void)sqlite_checkpoint(self, SQLITE_CHECKPOINT_RESTART, WAIT_FOR_READERS_MS, NULL);
     else if (self->wal_pages >= WAL_FULL_PAGES)
-        (void)checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, NULL);
+        (void)sqlite_checkpoint(self, SQLITE_CHECKPOINT_PASSIVE, 0, NULL);
+}
+
+/* The first transaction of a WAL that begins anew carries the first page, and with it the database's tag: so a WAL that
+ * is not this database's is known (sqlite_wal.c). */
+static int tag_wal(struct sqlite_backend *self, struct hf_error *error) {
+    sqlite3_stmt *touch = NULL;
+    int code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_TOUCH_FIRST_PAGE, &touch, error);
+    if (code == 0)
+        code = sqlite_conn_run(self->writer, touch, error);
+    if (code)
+        sqlite_abort(&self->base);
+    return code;
 }
 
 int sqlite_begin(struct store_backend *backend, struct hf_error *error) {
@@ -64,13 +76,16 @@ int sqlite_begin(struct store_backend *backend, struct hf_error *error) {
     sqlite3_stmt *begin = NULL;
     if (!self->writer)
         return error_set(error, HF_ERR_READ_ONLY, "the store was opened read-only");
+    sqlite_abort(backend); /* an earlier one may have found no memory for it */
     bound_wal(self);
     if (self->checkpoint_failed)
         return error_set(error, HF_ERR_IO, "an earlier checkpoint could not be synced");
     self->seq = self->committed_seq;
     self->event_count = self->committed_event_count;
     int code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_BEGIN, &begin, error);
-    return code ? code : sqlite_conn_run(self->writer, begin, error);
+    if (code == 0)
+        code = sqlite_conn_run(self->writer, begin, error);
+    return code == 0 && self->wal_pages == 0 ? tag_wal(self, error) : code;
 }
 
 static void bind_text(sqlite3_stmt *statement, int place, const char *text) {
@@ -93,7 +108,7 @@ static struct hf_record row_of(const struct store_change *change) {
     return row;
 }
 
-static void bind_row(sqlite3_stmt *statement, const struct hf_record *row) {
+static void bind_row(uint64_t seed, sqlite3_stmt *statement, const struct hf_record *row) {
     bind_text(statement, 1, row->kind);
     bind_text(statement, 2, row->id);
     sqlite3_bind_int64(statement, 3, (sqlite3_int64)row->revision);
@@ -101,7 +116,7 @@ static void bind_row(sqlite3_stmt *statement, const struct hf_record *row) {
     sqlite3_bind_int64(statement, 5, row->created_ms);
     sqlite3_bind_int64(statement, 6, row->updated_ms);
     bind_text(statement, 7, row->who);
-    sqlite3_bind_int64(statement, 8, sqlite_rows_sum(row));
+    sqlite3_bind_int64(statement, 8, sqlite_rows_sum(seed, row));
     if (row->json)
         sqlite3_bind_text64(statement, 9, row->json, row->json_bytes, SQLITE_STATIC, SQLITE_UTF8);
     else
@@ -136,7 +151,7 @@ static int add_version(struct sqlite_conn *conn, const struct hf_record *row, ui
     if (code)
         return code;
     n++;
-    bind_row(add, row);
+    bind_row(conn->seed, add, row);
     sqlite3_bind_int64(add, 10, n);
     code = sqlite_conn_run(conn, add, error);
     if (code || keep == UINT32_MAX || n <= keep)
@@ -164,7 +179,7 @@ static int add_event(struct sqlite_backend *self, const struct store_change *cha
     sqlite3_bind_blob(add, 5, event.hash, sizeof event.hash, SQLITE_STATIC);
     sqlite3_bind_int64(add, 6, event.at_ms);
     bind_text(add, 7, event.who);
-    sqlite3_bind_int64(add, 8, sqlite_rows_event_sum(&event, seq));
+    sqlite3_bind_int64(add, 8, sqlite_rows_event_sum(self->seed, &event, seq));
     code = sqlite_conn_run(self->writer, add, error);
     if (code == 0) {
         self->seq = seq;
@@ -188,7 +203,7 @@ int sqlite_put(struct store_backend *backend, const struct store_change *change,
     int code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_PUT, &put, error);
     if (code)
         return code;
-    bind_row(put, &row);
+    bind_row(self->seed, put, &row);
     code = sqlite_conn_run(self->writer, put, error);
     return code ? code : note(self, change, &row, error);
 }

@@ -4,31 +4,19 @@
 #include <semaphore.h>
 #include <string.h>
 
-#include "store/committer.h"
 #include "store/key.h"
-#include "store/watch.h"
+#include "store/store_inside.h"
 
 enum {
     MAX_DOCUMENT_BYTES = 10 << 20,
     MAX_DOCUMENT_BYTES_MAX = 900000000 /* a row of SQLite */,
     MAX_DOCUMENT_DEPTH = 128,
-    EVENTS_KEEP = 100000
-};
-
-struct hf_store {
-    const struct os *os;
-    struct hf_store_options options; /* with the defaults filled in */
-    struct json_limits limits;
-    int without_thread;
-    struct store_backend *backend;
-    struct history_rules history;
-    struct watch_list watches;
-    struct committer *committer;
+    EVENTS_KEEP = 100000,
 };
 
 /* ---- opening ---- */
 
-static const struct store_backend_ops *const backends[] = {&store_memory_ops, &store_sqlite_ops};
+static const struct store_backend_ops *const backends[] = {&store_memory_ops, &store_sqlite_ops, &store_tree_ops};
 
 static int take_options(const struct hf_store_options *options, struct hf_store_options *ret_options,
                         struct hf_error *error) {
@@ -59,7 +47,7 @@ static int open_backend(struct hf_store *store, const char *url, uint64_t *ret_r
             return backends[i]->open(store->os, url + bytes + 1, &store->options, &store->backend, ret_revision, error);
     }
     error_set(error, HF_ERR_INVALID, "no kind of store has such a URL");
-    error_hint(error, "write sqlite:FILE or memory:");
+    error_hint(error, "write sqlite:FILE, tree:DIR or memory:");
     return HF_ERR_INVALID;
 }
 
@@ -138,6 +126,7 @@ static int start_committer(struct hf_store *store, const struct store_setup *set
         .events_keep = store->options.events_keep,
         .max_group = setup->max_group,
         .max_group_bytes = setup->max_group_bytes,
+        .max_queue_bytes = setup->max_queue_bytes ? setup->max_queue_bytes : store->options.max_queue_bytes,
         .without_thread = setup->without_thread,
         .committed = call_watches,
         .arg = store,
@@ -243,8 +232,33 @@ int hf_store_delete(struct hf_store *store, const char *kind, const char *id, st
     return code;
 }
 
+int hf_store_compact(struct hf_store *store, struct hf_compact_result *ret_result, struct hf_error *error) {
+    if (store->options.read_only)
+        return error_set(error, HF_ERR_READ_ONLY, "compact store: it was opened to be read only");
+    int code = committer_compact(store->committer, ret_result, error);
+    return code == 0 ? 0 : error_wrap(error, code, "compact store");
+}
+
 int store_pump(struct hf_store *store) {
     return committer_pump(store->committer);
+}
+
+int store_is_pumped(struct hf_store *store) {
+    return store->without_thread;
+}
+
+void store_stats(struct hf_store *store, struct store_stats *ret_stats) {
+    committer_stats(store->committer, ret_stats);
+}
+
+int store_mend(struct hf_store *store, const char *kind, const char *id, enum store_mend *ret_mend,
+               struct buf *ret_json, uint8_t ret_if_hash[HF_HASH_BYTES], struct hf_error *error) {
+    const struct store_backend_ops *ops = store->backend->ops;
+    memset(ret_if_hash, 0, HF_HASH_BYTES);
+    if (!ops->mend)
+        return error_set(error, HF_ERR_UNSUPPORTED, "mend '%s/%s': a store of this kind keeps no files", kind, id);
+    int code = ops->mend(store->backend, kind, id, ret_mend, ret_json, ret_if_hash, error);
+    return code == 0 ? 0 : error_wrap(error, code, "mend '%s/%s'", kind, id);
 }
 
 int store_health(struct hf_store *store, struct hf_error *error) {
@@ -253,6 +267,10 @@ int store_health(struct hf_store *store, struct hf_error *error) {
 
 const struct os *store_os(struct hf_store *store) {
     return store->os;
+}
+
+const struct json_limits *store_limits(struct hf_store *store) {
+    return &store->limits;
 }
 
 int hf_store_keep_history(struct hf_store *store, const char *kind, uint32_t keep, struct hf_error *error) {
@@ -267,60 +285,4 @@ uint64_t hf_store_revision(struct hf_store *store) {
 int hf_store_watch(struct hf_store *store, hf_store_changed changed, void *arg, struct hf_watch **ret_watch,
                    struct hf_error *error) {
     return watch_list_add(&store->watches, changed, arg, ret_watch, error);
-}
-
-/* ---- reading ---- */
-
-int hf_store_get(struct hf_store *store, const char *kind, const char *id, struct hf_record **ret_record,
-                 struct hf_error *error) {
-    int code = key_check(kind, id, error);
-    if (code != 0)
-        return code;
-    code = store->backend->ops->get(store->backend, STORE_COMMITTED, kind, id, 0, ret_record, error);
-    return code == 0 ? 0 : error_wrap(error, code, "get '%s/%s'", kind, id);
-}
-
-/* A walk ends with an error of the backend, or with what the caller's visit returned: only the first is told of. */
-static int end_walk(int code, struct hf_error *found, const char *what, struct hf_error *error) {
-    if (found->code != 0) {
-        error_wrap(found, found->code, "%s", what);
-        error_copy(error, found);
-    }
-    return code;
-}
-
-int hf_store_scan(struct hf_store *store, const char *kind, const char *after, uint64_t limit, hf_record_visit visit,
-                  void *arg, struct hf_error *error) {
-    struct hf_error found = {0};
-    if (!kind && after)
-        return error_set(error, HF_ERR_INVALID, "scan: 'after' needs a kind");
-    int code = kind ? key_check_kind(kind, error) : 0;
-    if (code != 0)
-        return code;
-    code = store->backend->ops->scan(store->backend, kind, after, limit, visit, arg, &found);
-    return end_walk(code, &found, "scan", error);
-}
-
-int hf_store_history(struct hf_store *store, const char *kind, const char *id, uint64_t limit, hf_record_visit visit,
-                     void *arg, struct hf_error *error) {
-    struct hf_error found = {0};
-    int code = key_check(kind, id, error);
-    if (code != 0)
-        return code;
-    code = store->backend->ops->history(store->backend, kind, id, limit, visit, arg, &found);
-    return end_walk(code, &found, "read history", error);
-}
-
-int hf_store_events(struct hf_store *store, uint64_t since, uint64_t limit, hf_event_visit visit, void *arg,
-                    struct hf_error *error) {
-    struct hf_error found = {0};
-    int code = store->backend->ops->events(store->backend, since, limit, visit, arg, &found);
-    return end_walk(code, &found, "read events", error);
-}
-
-int hf_store_check(struct hf_store *store, hf_finding_visit visit, void *arg, struct hf_check_result *ret_result,
-                   struct hf_error *error) {
-    struct hf_error found = {0};
-    int code = store->backend->ops->check(store->backend, visit, arg, ret_result, &found);
-    return end_walk(code, &found, "check store", error);
 }

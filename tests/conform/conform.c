@@ -40,7 +40,7 @@ static void open_store(struct conform *c, const struct hf_store_options *options
     struct hf_error error = {0};
     struct store_setup setup = {.os = conform_os(), .without_thread = c->without_thread};
     if (c->is_durable)
-        snprintf(rest, sizeof rest, "%s/store.db", c->folder);
+        snprintf(rest, sizeof rest, "%s%s", c->folder, c->place ? c->place : "/store.db");
     struct hf_store_options filled = {.struct_bytes = sizeof filled};
     int code =
         c->ops->open(setup.os, rest, options ? options : &filled, &setup.backend, &setup.backend_revision, &error);
@@ -85,8 +85,7 @@ void conform_open_without_thread(struct conform *c, const struct hf_store_option
 }
 
 int conform_is_flake(struct conform *c, int code) {
-    return c->is_failing && (code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY ||
-                             code == HF_ERR_NO_MEMORY || code == HF_ERR_IO);
+    return c->is_failing && (store_code_is_soft(code) || code == HF_ERR_IO);
 }
 
 void conform_start_again(struct conform *c) {
@@ -129,7 +128,8 @@ static int clean_up(void **state) {
 int conform_run(struct conform *target) {
     static const struct conform_case *const parts[] = {conform_commit_cases,    conform_input_cases,
                                                        conform_condition_cases, conform_read_cases,
-                                                       conform_event_cases,     conform_thread_cases};
+                                                       conform_event_cases,     conform_thread_cases,
+                                                       conform_whole_cases};
     static struct CMUnitTest tests[CASES];
     static struct run runs[CASES];
     size_t count = 0;

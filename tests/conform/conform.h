@@ -19,7 +19,8 @@
 struct conform {
     /* what is tested */
     const struct store_backend_ops *ops;
-    int is_durable; /* what was acknowledged is there after it was opened again */
+    int is_durable;    /* what was acknowledged is there after it was opened again */
+    const char *place; /* of a durable one, behind the test's folder; NULL: "/store.db" */
     int is_failing;
     /* this test's */
     unsigned one_in;
@@ -43,6 +44,7 @@ extern const struct conform_case conform_condition_cases[];
 extern const struct conform_case conform_read_cases[];
 extern const struct conform_case conform_event_cases[];
 extern const struct conform_case conform_thread_cases[];
+extern const struct conform_case conform_whole_cases[];
 
 /* Runs all cases; returns main's exit status. The seed of HF_TEST_SEED, or one of the clock, is printed. */
 int conform_run(struct conform *target);

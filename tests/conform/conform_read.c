@@ -45,6 +45,20 @@ static void a_scan_of_all_kinds_goes_by_kind_and_id(struct conform *c) {
     assert_int_equal(hf_store_scan(c->store, NULL, "a", 0, NULL, NULL, NULL), HF_ERR_INVALID);
 }
 
+static void a_scan_of_all_kinds_begins_behind_a_key(struct conform *c) {
+    put(c, "b", "1", "1");
+    put(c, "a", "2", "1");
+    put(c, "a_b", "0", "1");
+    put(c, "a", "1", "1");
+    expect_scan(c, NULL, "a/1", 0, "a/2=1 a_b/0=1 b/1=1 ");
+    expect_scan(c, NULL, "a/", 1, "a/1=1 ");
+    expect_scan(c, NULL, "a/15", 2, "a/2=1 a_b/0=1 "); /* it need not be there */
+    expect_scan(c, NULL, "a/9", 0, "a_b/0=1 b/1=1 ");
+    expect_scan(c, NULL, "aa/0", 0, "b/1=1 ");
+    expect_scan(c, NULL, "b/1", 0, "");
+    assert_int_equal(hf_store_scan(c->store, NULL, "/a", 0, NULL, NULL, NULL), HF_ERR_INVALID);
+}
+
 static int stop_at_once(void *arg, const struct hf_record *record, int code) {
     (void)record, (void)code;
     ++*(int *)arg;
@@ -263,6 +277,7 @@ const struct conform_case conform_read_cases[] = {
     {"a scan goes by the bytes of the ids", a_scan_goes_by_the_bytes_of_the_ids, 0},
     {"a scan has a beginning and a limit", a_scan_has_a_beginning_and_a_limit, 0},
     {"a scan of all kinds goes by kind and id", a_scan_of_all_kinds_goes_by_kind_and_id, 0},
+    {"a scan of all kinds begins behind a key", a_scan_of_all_kinds_begins_behind_a_key, 0},
     {"a visit can stop a walk", a_visit_can_stop_a_walk, 0},
     {"a scan is one snapshot", a_scan_is_one_snapshot, 0},
     {"a visit may read the store", a_visit_may_read_the_store, 0},

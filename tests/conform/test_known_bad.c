@@ -48,10 +48,11 @@ static int put_with_new_creation(struct store_backend *backend, const struct sto
     return store_memory_ops.put(backend, &other, error);
 }
 
-static int scan_from_the_beginning(struct store_backend *backend, const char *kind, const char *after, uint64_t limit,
+static int scan_from_the_beginning(struct store_backend *backend, const struct store_range *range,
                                    hf_record_visit visit, void *arg, struct hf_error *error) {
-    (void)after;
-    return store_memory_ops.scan(backend, kind, NULL, limit, visit, arg, error);
+    struct store_range other = *range;
+    other.after_id = NULL;
+    return store_memory_ops.scan(backend, &other, visit, arg, error);
 }
 
 static int events_one_too_early(struct store_backend *backend, uint64_t since, uint64_t limit, hf_event_visit visit,

@@ -61,6 +61,18 @@ static int save_well(const struct os *os, int folder, const char *text, size_t b
     return file_replace(os, folder, "state", text, bytes, 0600, NULL);
 }
 
+/* As for many files at once: the whole file system is synced before and after the renames. */
+static int save_with_syncfs(const struct os *os, int folder, const char *text, size_t bytes) {
+    int fd = os_open(os, folder, "state.tmp", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0)
+        return fd;
+    int code = file_pwrite_full(os, fd, text, bytes, 0);
+    os_close(os, fd);
+    code = code ? code : os_syncfs(os, folder);
+    code = code ? code : os_rename(os, folder, "state.tmp", folder, "state", 0);
+    return code ? code : os_syncfs(os, folder);
+}
+
 static struct sim_record *record_saver(saver save, uint64_t seed, int lying) {
     struct sim_disk *disk = sim_disk_new(seed);
     struct sim_process *process = sim_process_new(disk);
@@ -129,6 +141,16 @@ static void test_replace_survives(void **state) {
     }
 }
 
+static void test_syncfs_survives(void **state) {
+    (void)state;
+    struct crash_result result;
+    for (int order = CRASH_STRICT; order <= CRASH_EXT4; order++) {
+        cut(save_with_syncfs, (enum crash_order)order, 0, &result);
+        assert_true(result.total > 100);
+        assert_int_equal(result.failures, 0);
+    }
+}
+
 static void must_fail(saver save, int lying) {
     struct crash_result result;
     for (int order = CRASH_STRICT; order <= CRASH_EXT4; order++) {
@@ -171,65 +193,12 @@ static void test_barriers_of_replace(void **state) {
     crash_table_fini(&known);
 }
 
-/* The disk behaves as a file system does. */
-static void test_disk_keeps_files(void **state) {
-    (void)state;
-    struct sim_disk *disk = sim_disk_new(1);
-    struct sim_process *process = sim_process_new(disk), *other = sim_process_new(disk);
-    const struct os *os = sim_process_os(process);
-    char bytes[16] = {0};
-    int fd = os_open(os, AT_FDCWD, "/data/a", O_RDWR | O_CREAT | O_EXCL, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(os_open(os, AT_FDCWD, "/data/a", O_RDWR | O_CREAT | O_EXCL, 0600), -EEXIST);
-    assert_int_equal(os_pwrite(os, fd, "holdfast", 8, 4094), 8);
-    assert_int_equal(os_pread(os, fd, bytes, sizeof bytes, 4092), 10);
-    assert_memory_equal(bytes, "\0\0holdfast", 10);
-    assert_int_equal(os_truncate(os, fd, 4096), 0);
-    assert_int_equal(os_truncate(os, fd, 5000), 0);
-    assert_int_equal(os_pread(os, fd, bytes, 8, 4094), 8);
-    assert_memory_equal(bytes, "ho\0\0\0\0\0\0", 8);
-    int foreign = os_open(sim_process_os(other), AT_FDCWD, "/data/a", O_RDWR, 0);
-    assert_int_equal(os_lock_range(os, fd, OS_LOCK_EXCLUSIVE, 10, 10), 0);
-    assert_int_equal(os_lock_range(os, fd, OS_LOCK_NONE, 14, 2), 0);
-    assert_int_equal(os_lock_range(sim_process_os(other), foreign, OS_LOCK_SHARED, 14, 2), 0);
-    assert_int_equal(os_lock_range(sim_process_os(other), foreign, OS_LOCK_SHARED, 13, 2), -EAGAIN);
-    assert_int_equal(os_lock_probe(sim_process_os(other), foreign, OS_LOCK_SHARED, 19, 1), 1);
-    sim_process_kill(process);
-    assert_int_equal(os_lock_range(sim_process_os(other), foreign, OS_LOCK_EXCLUSIVE, 0, 0), 0);
-    assert_int_equal(os_pwrite(os, fd, "x", 1, 0), -EIO);
-    sim_process_free(&process);
-    sim_process_free(&other);
-    sim_disk_free(&disk);
-}
-
-static void test_maps_are_shared(void **state) {
-    (void)state;
-    struct sim_disk *disk = sim_disk_new(1);
-    struct sim_process *process = sim_process_new(disk);
-    const struct os *os = sim_process_os(process);
-    void *one = NULL, *two = NULL;
-    char byte = 0;
-    int fd = os_open(os, AT_FDCWD, "/data/shm", O_RDWR | O_CREAT, 0600);
-    int again = os_open(os, AT_FDCWD, "/data/shm", O_RDWR, 0);
-    assert_int_equal(os_truncate(os, fd, 4096), 0);
-    assert_int_equal(os_map(os, fd, 0, 4096, 1, &one), 0);
-    assert_int_equal(os_map(os, again, 0, 4096, 1, &two), 0);
-    assert_ptr_equal(one, two);
-    ((char *)one)[100] = 'x';
-    assert_int_equal(os_pread(os, again, &byte, 1, 100), 1);
-    assert_int_equal(byte, 'x');
-    os_unmap(os, one, 4096);
-    os_unmap(os, two, 4096);
-    sim_process_free(&process);
-    sim_disk_free(&disk);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_disk_keeps_files),        cmocka_unit_test(test_maps_are_shared),
-        cmocka_unit_test(test_replace_survives),        cmocka_unit_test(test_naive_saver_is_caught),
-        cmocka_unit_test(test_unsynced_name_is_caught), cmocka_unit_test(test_torn_file_is_caught),
-        cmocka_unit_test(test_lying_sync_is_caught),    cmocka_unit_test(test_barriers_of_replace),
+        cmocka_unit_test(test_replace_survives),      cmocka_unit_test(test_syncfs_survives),
+        cmocka_unit_test(test_naive_saver_is_caught), cmocka_unit_test(test_unsynced_name_is_caught),
+        cmocka_unit_test(test_torn_file_is_caught),   cmocka_unit_test(test_lying_sync_is_caught),
+        cmocka_unit_test(test_barriers_of_replace),
     };
     return cmocka_run_group_tests_name("crash simulator", tests, NULL, NULL);
 }

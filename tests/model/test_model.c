@@ -200,10 +200,6 @@ static int commit(struct hf_store *store, const struct step *step, struct hf_com
     return hf_store_commit(store, &batch, ret_result, NULL);
 }
 
-static int is_soft(int code) {
-    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
-}
-
 /* Commits to both; what could not be said of the subject is found out after opening it again. */
 static void commit_to_both(struct model *model) {
     struct step step;
@@ -212,7 +208,7 @@ static void commit_to_both(struct model *model) {
     choose_step(model, &step);
     int code = commit(model->subject, &step, &subject);
     model->commits++;
-    if (is_soft(code)) {
+    if (store_code_is_soft(code)) {
         assert_true(model->one_in > 0);
         assert_int_equal(hf_store_revision(model->subject), before);
         model->failed++;

@@ -3,14 +3,16 @@
 
 usage: tests/power/test_power.py POWER_WRITER
 
-A program commits to an ext4 file system and tells of each acknowledgement; the file system is shut down under it without
-a flush, mounted again, and looked at. HOLDFAST_POWER_CUTS says how many times, HOLDFAST_POWER_SEED where the random
-moments begin. Prints TAP.
+A program commits to a file system (ext4, and xfs where the kernel has it) and tells of each acknowledgement; the file
+system is shut down under it without a flush, mounted again, and looked at. HOLDFAST_POWER_CUTS says how many times in
+all, HOLDFAST_POWER_SEED where the random moments begin. Prints TAP.
 """
 
 import array
 import contextlib
+import dataclasses
 import fcntl
+import functools
 import os
 import random
 import select
@@ -21,10 +23,12 @@ import sys
 import tempfile
 import time
 
-EXT4_IOC_SHUTDOWN = 0x8004587D
+IOC_SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, and XFS_IOC_GOINGDOWN
 NO_LOG_FLUSH = 2
-CUTS = int(os.environ.get("HOLDFAST_POWER_CUTS") or 200)
-LYING_CUTS = 40
+CUTS = int(os.environ.get("HOLDFAST_POWER_CUTS") or 400)
+LYING_CUTS = 20
+EARLY_SHARE = 0.3
+PATIENCE_S = 20
 FRESH_EVERY = 25
 SEED = int(os.environ.get("HOLDFAST_POWER_SEED") or 1)
 WRITERS = 4
@@ -41,7 +45,8 @@ def run(*command, check=True):
 class Disk:
     """A file system on a loop device; nothing of it is left behind."""
 
-    def __init__(self, folder, size_mib, *mkfs_options):
+    def __init__(self, folder, size_mib, *mkfs_options, system="ext4"):
+        self.system = system
         self.image, self.mount_point = os.path.join(folder, "image"), os.path.join(folder, "mnt")
         self.device, self.is_mounted = None, False
         os.mkdir(self.mount_point)
@@ -51,11 +56,11 @@ class Disk:
     def format(self):
         with open(self.image, "wb") as file:
             file.truncate(self.size_bytes)
-        run("mkfs.ext4", "-q", "-F", *self.mkfs_options, self.image)
+        run(f"mkfs.{self.system}", "-q", *(["-F"] if self.system == "ext4" else ["-K"]), *self.mkfs_options, self.image)
         self.device = run("losetup", "--find", "--show", self.image).stdout.strip()
 
     def mount(self, options="defaults"):
-        run("mount", "-t", "ext4", "-o", options, self.device, self.mount_point)
+        run("mount", "-t", self.system, "-o", options, self.device, self.mount_point)
         self.is_mounted = True
 
     def unmount(self):
@@ -69,7 +74,7 @@ class Disk:
     def cut(self):
         handle = os.open(self.mount_point, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, array.array("I", [NO_LOG_FLUSH]))
+            fcntl.ioctl(handle, IOC_SHUTDOWN, array.array("I", [NO_LOG_FLUSH]))
         finally:
             os.close(handle)
 
@@ -82,11 +87,11 @@ class Disk:
 
 
 @contextlib.contextmanager
-def disk(size_mib, *mkfs_options):
+def disk(size_mib, *mkfs_options, system="ext4"):
     folder = tempfile.mkdtemp(prefix="holdfast-power-")
     made = None
     try:
-        made = Disk(folder, size_mib, *mkfs_options)
+        made = Disk(folder, size_mib, *mkfs_options, system=system)
         yield made
     finally:
         if made:
@@ -97,13 +102,39 @@ def disk(size_mib, *mkfs_options):
 # ---- power cuts ------------------------------------------------------------------------------------------------------
 
 
-def numbers_of(lines):
+SIZE_MIB = {"ext4": 64, "xfs": 320}  # mkfs.xfs makes none that is smaller than 300
+
+
+@dataclasses.dataclass
+class Program:
+    """What power_writer is told to do on which file system; weight: its share of the cuts."""
+    system: str
+    words: tuple = ()
+    weight: int = 1
+    files_too: bool = False  # the files must hold each acknowledged record before the store is opened again
+
+    def __str__(self):
+        return " ".join([self.system, *(self.words or ("sqlite",))])
+
+
+BY_ID, BY_KIND, EACH_FILE = "tree:layout=watch", "tree:layout=kind", "tree:layout=kind&durable=file"
+PROGRAMS = [program for system in ("ext4", "xfs") for program in (
+    Program(system, weight=3),
+    Program(system, (BY_ID,), 2),
+    Program(system, (BY_KIND,)),
+    Program(system, (EACH_FILE,), 2, files_too=True),
+    Program(system, ("saver",)),
+    Program(system, (BY_ID, "saver"), 2),
+    Program(system, (EACH_FILE, "saver"), files_too=True))]
+
+
+def numbers_of(lines, front=()):
     """The newest number of each writer."""
     newest = dict.fromkeys(range(WRITERS), 0)
     for line in lines:
         words = line.split()
-        if len(words) == 2 and words[0].isdigit() and int(words[0]) in newest:
-            newest[int(words[0])] = max(newest[int(words[0])], int(words[1]))
+        if tuple(words[:-2]) == tuple(front) and len(words) >= 2 and words[-2].isdigit() and int(words[-2]) in newest:
+            newest[int(words[-2])] = max(newest[int(words[-2])], int(words[-1]))
     return newest
 
 
@@ -120,13 +151,22 @@ def read_for(pipe, seconds):
         text += got
 
 
-def cut_once(target, writer, seconds, lying):
-    """Returns (acknowledged, found, complaint). The acknowledgements are read before the cut."""
+def lost(acknowledged, found, where):
+    return [f"writer {index}: {where} {found[index]}, acknowledged {number}" for index, number in acknowledged.items()
+            if found[index] < number]
+
+
+def cut_once(target, writer, program, chance, lying):
+    """Returns (was anything acknowledged, complaints). The acknowledgements are read before the cut: at any moment while
+    the store is opened or made, or some time after the first of them."""
     target.mount()
-    child = subprocess.Popen([writer, "write", target.mount_point, *(["lying"] if lying else [])],
+    words = [*program.words, *(["lying"] if lying else [])]
+    child = subprocess.Popen([writer, "write", target.mount_point, *words],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        text = read_for(child.stdout.fileno(), seconds)
+        if chance.random() > EARLY_SHARE:
+            select.select([child.stdout], [], [], PATIENCE_S)
+        text = read_for(child.stdout.fileno(), chance.uniform(0.001, 0.04))
         target.cut()
     finally:
         child.kill()
@@ -134,29 +174,27 @@ def cut_once(target, writer, seconds, lying):
         child.stdout.close()
     target.unmount()
     target.mount()
-    looked = run(writer, "verify", target.mount_point, check=False)
+    looked = run(writer, "verify", target.mount_point, *program.words, check=False)
     target.unmount()
     lines = looked.stdout.splitlines()
-    whole = text[:text.rfind(b"\n") + 1].decode()
-    complaint = "" if looked.returncode == 0 and "clean" in lines else looked.stdout.strip() or "ended badly"
-    return numbers_of(whole.splitlines()), numbers_of(lines), complaint
+    acknowledged = numbers_of(text[:text.rfind(b"\n") + 1].decode().splitlines())
+    complaints = lost(acknowledged, numbers_of(lines), "found")
+    if program.files_too:
+        complaints += lost(acknowledged, numbers_of(lines, ("file",)), "in its files")
+    if looked.returncode != 0 or "clean" not in lines:
+        complaints.append(looked.stdout.strip() or "ended badly")
+    return any(acknowledged.values()), complaints
 
 
-def lost(acknowledged, found):
-    return [f"writer {index}: found {found[index]}, acknowledged {number}" for index, number in acknowledged.items()
-            if found[index] < number]
-
-
-def cuts(writer, count, lying):
+def cuts(writer, program, count, lying):
     """Returns the complaints, one per cut that lost something, and how often something was acknowledged before it."""
     chance, complaints, told = random.Random(SEED), [], 0
-    with disk(64) as target:
+    with disk(SIZE_MIB[program.system], system=program.system) as target:
         for number in range(count):
-            acknowledged, found, complaint = cut_once(target, writer, chance.uniform(0.001, 0.04), lying)
-            told += any(acknowledged.values())
-            wrong = lost(acknowledged, found) + ([complaint] if complaint else [])
+            was_told, wrong = cut_once(target, writer, program, chance, lying)
+            told += was_told
             if wrong:
-                complaints.append(f"cut {number}: " + "; ".join(wrong))
+                complaints.append(f"{program}: cut {number}: " + "; ".join(wrong))
             if wrong or number % FRESH_EVERY == FRESH_EVERY - 1:  # what is broken stays so; what is long takes long
                 target.close()
                 target.format()
@@ -164,19 +202,30 @@ def cuts(writer, count, lying):
 
 
 def test_nothing_is_lost(writer):
-    started = time.monotonic()
-    complaints, told = cuts(writer, CUTS, lying=False)
-    seconds = time.monotonic() - started
-    print(f"# {CUTS} cuts, {CUTS / seconds:.1f} a second, {told} after acknowledgements, {len(complaints)} lost something",
-          flush=True)
+    programs = [program for program in PROGRAMS if program.system in systems()]
+    weights, complaints, told, done = sum(program.weight for program in programs), [], 0, 0
+    for program in programs:
+        started, count = time.monotonic(), -(-CUTS * program.weight // weights)
+        wrong, heard = cuts(writer, program, count, lying=False)
+        print(f"# {str(program):45} {count:5} cuts, {count / (time.monotonic() - started):5.1f} a second, {heard} after"
+              f" acknowledgements, {len(wrong)} lost something", flush=True)
+        complaints, told, done = complaints + wrong, told + heard, done + count
     assert not complaints, "\n".join(complaints[:5])
-    assert told * 4 > CUTS, "the cuts came too early to prove much"
+    assert told * 4 > done, "the cuts came too early to prove much"
 
 
 def test_missing_syncs_lose_data(writer):
-    complaints, _ = cuts(writer, LYING_CUTS, lying=True)
-    print(f"# without fsync: {len(complaints)} of {LYING_CUTS} cuts lost something", flush=True)
-    assert complaints, "the test cannot see a loss"
+    for system in systems():
+        for words in ((), (BY_ID,)):
+            complaints, _ = cuts(writer, Program(system, words), LYING_CUTS, lying=True)
+            print(f"# {system} {' '.join(words)} without fsync: {len(complaints)} of {LYING_CUTS} cuts lost something", flush=True)
+            assert complaints, "the test cannot see a loss"
+
+
+def test_both_file_systems(_writer):
+    reason = reason_without("xfs")
+    if reason:
+        raise Skipped(reason)
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
@@ -331,38 +380,49 @@ def test_read_only_on_the_way(writer):
             program.want("check", "ok")
 
 
-TESTS = [test_missing_syncs_lose_data, test_nothing_is_lost, test_full_disk, test_full_disk_at_the_start, test_no_inode_left,
-         test_read_only_from_the_start, test_read_only_on_the_way]
+TESTS = [test_both_file_systems, test_missing_syncs_lose_data, test_nothing_is_lost, test_full_disk,
+         test_full_disk_at_the_start, test_no_inode_left, test_read_only_from_the_start, test_read_only_on_the_way]
 
 
-def reason_to_skip():
+class Skipped(Exception):
+    pass
+
+
+@functools.cache
+def reason_without(system):
+    """Why no such file system can be made, mounted and shut down here; None: it can."""
     if os.geteuid() != 0:
         return "loop devices and mounts need root"
-    for program in ("mkfs.ext4", "losetup", "mount"):
-        if not shutil.which(program, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin"):
+    for program in (f"mkfs.{system}", "losetup", "mount"):
+        if not shutil.which(program):
             return f"there is no {program}"
     try:
-        with disk(8) as target:
+        with disk(SIZE_MIB[system], system=system) as target:
             target.mount()
             target.cut()
     except (OSError, RuntimeError) as error:
-        return f"no file system can be mounted and shut down here: {error}"
+        return f"no {system} can be mounted and shut down here: {error}"
     return None
+
+
+def systems():
+    return [system for system in SIZE_MIB if not reason_without(system)]
 
 
 def main():
     os.environ["PATH"] += ":/sbin:/usr/sbin"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was mounted is unmounted
-    reason, failed = reason_to_skip(), 0
+    failed = 0
     print(f"1..{len(TESTS)}", flush=True)
     for number, test in enumerate(TESTS, 1):
         name = test.__name__.removeprefix("test_")
-        if reason:
-            print(f"ok {number} - {name} # skip {reason}", flush=True)
-            continue
         try:
+            if reason_without("ext4"):
+                raise Skipped(reason_without("ext4"))
             test(sys.argv[1])
             print(f"ok {number} - {name}", flush=True)
+        except Skipped as reason:
+            print(f"ok {number} - {name} # skip {reason}", flush=True)
         except Exception as error:  # one case that fails does not end the others
             failed += 1
             print("\n".join(f"# {line}" for line in (f"{type(error).__name__}: {error}").splitlines()))

@@ -74,32 +74,59 @@ static void remove_if_names(struct sim_image *image, uint32_t folder, const char
         sim_image_remove_entry(image, folder, name);
 }
 
-static void apply(struct sim_image *image, const struct sim_op *op, struct crash_choice choice) {
+static void touch(struct sim_image *image, const struct sim_op *op, uint32_t inode, enum sim_touch touch) {
+    if (inode)
+        sim_image_touch(image, inode, touch, op->at_ns);
+}
+
+static void apply_entry_to(struct sim_image *image, const struct sim_op *op) {
+    sim_image_set_entry(image, op->to_folder, op->to_name, op->target);
+    touch(image, op, op->to_folder, SIM_MODIFIED);
+    touch(image, op, op->target, SIM_CHANGED);
+    touch(image, op, op->replaced, SIM_CHANGED);
+}
+
+static void apply_entry_from(struct sim_image *image, const struct sim_op *op) {
+    if (op->kind == SIM_EXCHANGE)
+        sim_image_set_entry(image, op->inode, op->name, op->replaced);
+    else
+        remove_if_names(image, op->inode, op->name, op->target);
+    touch(image, op, op->inode, SIM_MODIFIED);
+}
+
+static void apply_file(struct sim_image *image, const struct sim_op *op, struct crash_choice choice) {
+    if (op->kind == SIM_TRUNCATE)
+        sim_image_truncate(image, op->inode, op->offset);
+    else if (choice.how == CRASH_WHOLE)
+        sim_image_write(image, op->inode, op->data, op->bytes, op->offset);
+    else
+        apply_torn(image, op, choice);
+    touch(image, op, op->inode, SIM_MODIFIED);
+}
+
+static void apply(struct sim_image *image, const struct sim_op *op, struct crash_choice choice, unsigned parts) {
     if (choice.how == CRASH_NOT)
         return;
     switch (op->kind) {
     case SIM_WRITE:
-        if (choice.how == CRASH_WHOLE)
-            sim_image_write(image, op->inode, op->data, op->bytes, op->offset);
-        else
-            apply_torn(image, op, choice);
-        break;
     case SIM_TRUNCATE:
-        sim_image_truncate(image, op->inode, op->offset);
+        apply_file(image, op, choice);
         break;
     case SIM_SET_ENTRY:
         sim_image_set_entry(image, op->inode, op->name, op->target);
+        touch(image, op, op->inode, SIM_MODIFIED);
+        touch(image, op, op->target, op->new_mode ? SIM_MODIFIED : SIM_CHANGED);
         break;
     case SIM_REMOVE_ENTRY:
         remove_if_names(image, op->inode, op->name, op->target);
+        touch(image, op, op->inode, SIM_MODIFIED);
         break;
     case SIM_RENAME:
-        sim_image_set_entry(image, op->to_folder, op->to_name, op->target);
-        remove_if_names(image, op->inode, op->name, op->target);
-        break;
     case SIM_EXCHANGE:
-        sim_image_set_entry(image, op->to_folder, op->to_name, op->target);
-        sim_image_set_entry(image, op->inode, op->name, op->replaced);
+        if ((parts & CRASH_TO) && choice.how != CRASH_LAST)
+            apply_entry_to(image, op);
+        if ((parts & CRASH_FROM) && choice.how != CRASH_FIRST)
+            apply_entry_from(image, op);
         break;
     case SIM_FSYNC:
     case SIM_FDATASYNC:
@@ -111,41 +138,56 @@ static void apply(struct sim_image *image, const struct sim_op *op, struct crash
 
 /* ---- what a sync makes safe -------------------------------------------------------------------------------------- */
 
-static int is_safe_strictly(struct crash_pending_op *pending, const struct sim_op *sync) {
-    const struct sim_op *op = pending->op;
-    if (sync->kind == SIM_SYNCFS)
-        return 1;
-    if (op->kind != SIM_RENAME && op->kind != SIM_EXCHANGE)
-        return op->inode == sync->inode;
-    pending->synced_from |= op->inode == sync->inode;
-    pending->synced_to |= op->to_folder == sync->inode;
-    return pending->synced_from && pending->synced_to;
+static int is_move(const struct sim_op *op) {
+    return op->kind == SIM_RENAME || op->kind == SIM_EXCHANGE;
 }
 
-/* fdatasync commits the journal only when the file's own size or name is waiting in it. */
+int crash_is_move(const struct crash_pending_op *op) {
+    return is_move(op->op) && op->op->inode != op->op->to_folder && op->parts == CRASH_BOTH;
+}
+
+static unsigned safe_strictly(const struct crash_pending_op *pending, const struct sim_op *sync) {
+    const struct sim_op *op = pending->op;
+    unsigned parts = op->inode == sync->inode ? CRASH_FROM : 0;
+    if (sync->kind == SIM_SYNCFS || (parts && !is_move(op)))
+        return CRASH_BOTH;
+    if (is_move(op) && op->to_folder == sync->inode)
+        parts |= CRASH_TO;
+    return parts;
+}
+
+/* fdatasync commits the journal only when the file's own size or creation is waiting in it; fsync, when anything of the
+ * file or folder is. What else waits goes with it. */
+static int waits_in_journal(const struct sim_op *op, const struct sim_op *sync, off_t safe_size) {
+    uint32_t inode = sync->inode;
+    if (!is_entry_op(op))
+        return op->inode == inode && (op->kind == SIM_TRUNCATE || op->offset + (off_t)op->bytes > safe_size);
+    if (sync->kind == SIM_FDATASYNC)
+        return op->target == inode && op->new_mode;
+    return op->target == inode || op->inode == inode || (is_move(op) && op->to_folder == inode) ||
+           (op->kind == SIM_EXCHANGE && op->replaced == inode);
+}
+
 static int commits_journal(const struct crash_pending *pending, const struct sim_op *sync) {
-    if (sync->kind != SIM_FDATASYNC)
-        return 1;
     off_t safe_size = sim_image_inode(&pending->safe, sync->inode)->size;
-    for (size_t i = 0; i < pending->count; i++) {
-        const struct sim_op *op = pending->ops[i].op;
-        if (is_entry_op(op)
-                ? op->target == sync->inode
-                : op->inode == sync->inode && (op->kind == SIM_TRUNCATE || op->offset + (off_t)op->bytes > safe_size))
+    for (size_t i = 0; i < pending->count; i++)
+        if (waits_in_journal(pending->ops[i].op, sync, safe_size))
             return 1;
-    }
     return 0;
 }
 
-static int is_safe(struct crash_pending *pending, struct crash_pending_op *op, const struct sim_op *sync, int journal) {
+static unsigned safe_parts(const struct crash_pending *pending, const struct crash_pending_op *op,
+                           const struct sim_op *sync, int journal) {
     if (pending->order == CRASH_STRICT || sync->kind == SIM_SYNCFS)
-        return is_safe_strictly(op, sync);
-    return crash_is_metadata(CRASH_EXT4, op->op) ? journal : op->op->inode == sync->inode;
+        return safe_strictly(op, sync) & op->parts;
+    int is_safe = crash_is_metadata(CRASH_EXT4, op->op) ? journal : op->op->inode == sync->inode;
+    return is_safe ? op->parts : 0;
 }
 
-static void settle(struct crash_pending *pending, const struct crash_pending_op *op) {
-    apply(&pending->safe, op->op, (struct crash_choice){CRASH_WHOLE, 0});
-    pending->safe_key += crash_mix(op->key, CRASH_WHOLE);
+static void settle(struct crash_pending *pending, const struct crash_pending_op *op, unsigned parts) {
+    enum crash_how how = parts == CRASH_BOTH ? CRASH_WHOLE : parts == CRASH_TO ? CRASH_FIRST : CRASH_LAST;
+    apply(&pending->safe, op->op, (struct crash_choice){CRASH_WHOLE, 0}, parts);
+    pending->safe_key += crash_mix(op->key, how);
 }
 
 /* A rename over a file carries the data of the file that takes its place (auto_da_alloc). */
@@ -160,7 +202,7 @@ static void settle_renamed_data(struct crash_pending *pending, const struct sim_
         for (size_t j = 0; j < pending->count; j++) {
             const struct sim_op *op = pending->ops[j].op;
             if (j < upto && op->kind == SIM_WRITE && op->inode == rename->target)
-                settle(pending, &pending->ops[j]);
+                settle(pending, &pending->ops[j], CRASH_BOTH);
             else
                 pending->ops[kept++] = pending->ops[j];
         }
@@ -174,9 +216,11 @@ static void sync(struct crash_pending *pending, const struct sim_op *sync) {
     settle_renamed_data(pending, sync, journal);
     size_t kept = 0;
     for (size_t i = 0; i < pending->count; i++) {
-        if (is_safe(pending, &pending->ops[i], sync, journal))
-            settle(pending, &pending->ops[i]);
-        else
+        unsigned parts = safe_parts(pending, &pending->ops[i], sync, journal);
+        if (parts)
+            settle(pending, &pending->ops[i], parts);
+        pending->ops[i].parts &= ~parts;
+        if (pending->ops[i].parts)
             pending->ops[kept++] = pending->ops[i];
     }
     pending->count = kept;
@@ -187,7 +231,7 @@ static void push(struct crash_pending_op **ops, size_t *count, size_t *room, con
         *room = *room ? *room * 2 : 64;
         *ops = sim_grow(*ops, *room, sizeof(struct crash_pending_op));
     }
-    (*ops)[(*count)++] = (struct crash_pending_op){.op = op, .key = key};
+    (*ops)[(*count)++] = (struct crash_pending_op){.op = op, .key = key, .parts = CRASH_BOTH};
 }
 
 /* Only the newest bytes of a place count. */
@@ -246,7 +290,7 @@ uint64_t crash_pending_key(struct crash_pending *pending) {
 void crash_pending_image(const struct crash_pending *pending, struct sim_image *ret_image) {
     sim_image_copy(&pending->safe, ret_image);
     for (size_t i = 0; i < pending->mapped_count; i++)
-        apply(ret_image, pending->mapped[i].op, pending->mapped[i].choice);
+        apply(ret_image, pending->mapped[i].op, pending->mapped[i].choice, CRASH_BOTH);
     for (size_t i = 0; i < pending->count; i++)
-        apply(ret_image, pending->ops[i].op, pending->ops[i].choice);
+        apply(ret_image, pending->ops[i].op, pending->ops[i].choice, pending->ops[i].parts);
 }

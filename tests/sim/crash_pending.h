@@ -4,8 +4,12 @@
 
 #include "sim/crash_states.h"
 
-/* How an operation that was not synced has reached the disk. */
+/* How an operation that was not synced has reached the disk. Of a move between folders FIRST is the new name alone, and
+ * LAST is that the old one is gone. */
 enum crash_how { CRASH_NOT, CRASH_WHOLE, CRASH_FIRST, CRASH_LAST, CRASH_SOME, CRASH_ZEROS };
+
+/* A move between folders is two entries; a sync of one of the folders makes one of them safe. */
+enum crash_part { CRASH_TO = 1, CRASH_FROM = 2, CRASH_BOTH = 3 };
 
 struct crash_choice {
     enum crash_how how;
@@ -15,7 +19,7 @@ struct crash_choice {
 struct crash_pending_op {
     const struct sim_op *op;
     uint64_t key;
-    int synced_from, synced_to; /* strict: a move between folders needs both */
+    unsigned parts; /* that are not safe, bits of enum crash_part */
     struct crash_choice choice;
 };
 
@@ -39,7 +43,8 @@ int crash_pending_is_mapped(const struct crash_pending *pending, const struct si
 
 /* Names and sizes: under ext4 these reach the disk in order. */
 int crash_is_metadata(enum crash_order order, const struct sim_op *op);
-uint32_t crash_sectors(const struct sim_op *op); /* that a write touches */
+int crash_is_move(const struct crash_pending_op *op); /* between folders, and no part of it safe */
+uint32_t crash_sectors(const struct sim_op *op);      /* that a write touches */
 
 /* The state that the choices make: a number that names it, and the image. */
 uint64_t crash_pending_key(struct crash_pending *pending);

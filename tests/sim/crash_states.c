@@ -18,7 +18,7 @@ struct run {
     struct crash_result *result;
     crash_verify verify;
     void *arg;
-    uint64_t random, thinning, started;
+    uint64_t random, thinning, to_skip, started;
     int64_t acked;
     size_t at; /* so many operations of the record have happened */
     unsigned level;
@@ -54,10 +54,10 @@ static void describe_lost(const struct crash_pending *pending, char lost[CRASH_T
     for (size_t i = 0; i < pending->count && used < CRASH_TEXT - 64; i++) {
         const struct sim_op *op = pending->ops[i].op;
         enum crash_how how = pending->ops[i].choice.how;
-        const char *name = op->path ? op->path : "";
+        const char *path = op->path ? op->path : "", *name = path + (strlen(path) > 24 ? strlen(path) - 24 : 0);
         if (how != CRASH_WHOLE)
             used +=
-                (size_t)snprintf(lost + used, CRASH_TEXT - used, "%s %s %.20s @%lld%s", used ? "," : "",
+                (size_t)snprintf(lost + used, CRASH_TEXT - used, "%s %s %s @%lld%s", used ? "," : "",
                                  op_words(op->kind), name, (long long)op->offset, how == CRASH_NOT ? "" : " (torn)");
     }
 }
@@ -159,14 +159,27 @@ static void keep_renamed_data(struct crash_pending *pending) {
     }
 }
 
+/* Before each state: is it one of those that are looked at? Where few are kept the others must cost nothing. */
+static int is_wanted(struct run *run) {
+    if (is_over(run))
+        return 0;
+    if (!run->verify) { /* they are only counted */
+        run->result->total++;
+        return 0;
+    }
+    if (run->to_skip > 0) {
+        run->to_skip--;
+        return 0;
+    }
+    if (run->options->keep_one_in > 1)
+        run->to_skip = crash_random(&run->thinning) % (2 * run->options->keep_one_in - 1);
+    return 1;
+}
+
 static void emit(struct run *run) {
-    if (is_over(run) || (run->options->keep_one_in > 1 && crash_random(&run->thinning) % run->options->keep_one_in))
-        return;
     if (run->options->order == CRASH_EXT4)
         keep_renamed_data(&run->pending);
     run->result->total++;
-    if (!run->verify)
-        return;
     int64_t found = verdict(run, crash_pending_key(&run->pending));
     if (found < run->acked)
         describe(run, found);
@@ -191,6 +204,8 @@ static void choose_random(struct run *run) {
 
 static void every_subset(struct run *run) {
     for (unsigned set = 0; set < 1u << run->free_count; set++) {
+        if (!is_wanted(run))
+            continue;
         for (size_t i = 0; i < run->free_count; i++)
             run->pending.ops[run->free_ops[i]].choice =
                 (struct crash_choice){set >> i & 1 ? CRASH_WHOLE : CRASH_NOT, 0};
@@ -208,6 +223,8 @@ static size_t pick(struct run *run, size_t i, unsigned most) {
 static void each_one(struct run *run, enum crash_how rest, enum crash_how one) {
     size_t count = run->free_count < run->options->each_most ? run->free_count : run->options->each_most;
     for (size_t i = 0; i < count; i++) {
+        if (!is_wanted(run))
+            continue;
         choose_all(run, rest);
         run->pending.ops[run->free_ops[pick(run, i, run->options->each_most)]].choice.how = one;
         emit(run);
@@ -215,6 +232,8 @@ static void each_one(struct run *run, enum crash_how rest, enum crash_how one) {
 }
 
 static void emit_torn(struct run *run, size_t op, enum crash_how rest, enum crash_how how, uint32_t sectors) {
+    if (!is_wanted(run))
+        return;
     choose_all(run, rest);
     run->pending.ops[op].choice = (struct crash_choice){how, sectors};
     emit(run);
@@ -237,28 +256,47 @@ static void torn(struct run *run, size_t op) {
     }
 }
 
+/* One entry of a move between folders without the other: journaling file systems do not do this, POSIX does not say. */
+static void half_moved(struct run *run, size_t op) {
+    for (int rest = CRASH_NOT; rest <= CRASH_WHOLE; rest++) {
+        emit_torn(run, op, (enum crash_how)rest, CRASH_FIRST, 0);
+        emit_torn(run, op, (enum crash_how)rest, CRASH_LAST, 0);
+    }
+}
+
 static void torn_ones(struct run *run) {
     unsigned done = 0;
     for (size_t i = 0; i < run->free_count && done < run->options->torn_most; i++) {
         size_t op = run->free_ops[pick(run, i, run->options->torn_most)];
-        if (run->pending.ops[op].op->kind != SIM_WRITE)
+        int is_move = crash_is_move(&run->pending.ops[op]);
+        if (run->pending.ops[op].op->kind != SIM_WRITE && !is_move)
             continue;
         done++;
-        torn(run, op);
+        if (is_move)
+            half_moved(run, op);
+        else
+            torn(run, op);
     }
+}
+
+static void all_alike(struct run *run, enum crash_how how) {
+    if (!is_wanted(run))
+        return;
+    choose_all(run, how);
+    emit(run);
 }
 
 static void subsets(struct run *run) {
     if (run->free_count <= run->options->every_subset_to) {
         every_subset(run);
     } else {
-        choose_all(run, CRASH_WHOLE);
-        emit(run);
-        choose_all(run, CRASH_NOT);
-        emit(run);
+        all_alike(run, CRASH_WHOLE);
+        all_alike(run, CRASH_NOT);
         each_one(run, CRASH_WHOLE, CRASH_NOT);
         each_one(run, CRASH_NOT, CRASH_WHOLE);
         for (unsigned i = 0; i < run->options->random_subsets; i++) {
+            if (!is_wanted(run))
+                continue;
             choose_random(run);
             emit(run);
         }
@@ -304,6 +342,7 @@ static int run_record(struct run *run) {
     const struct sim_record *record = run->record;
     uint64_t failures = run->result->failures;
     run->random = run->thinning = run->options->seed;
+    run->to_skip = run->options->keep_one_in > 1 ? crash_random(&run->thinning) % run->options->keep_one_in : 0;
     run->started = run->result->total;
     run->acked = record->start_ack;
     crash_pending_init(&run->pending, record, run->options->order);

@@ -3,9 +3,14 @@
  *
  * At every point between two operations: what was synced is there; of what was not, all, nothing, all but one, one
  * alone, every subset when it is little and random ones when it is much; writes torn at sectors, or long enough but
- * zeros. Two orders: strict  what POSIX promises: a file's bytes are safe after its fsync, a name after the fsync of
- * its folder ext4    names and sizes reach the disk in order; an fsync carries all earlier ones; data is older than a
- * rename over it States that are alike are verified once. From some, the recovery is recorded in its turn, and cut
+ * zeros. Two orders:
+ *
+ *   strict  what POSIX promises: a file's bytes are safe after its fsync, a name after the fsync of its folder. Of a
+ *           rename between folders, neither name, both, or one of the two may be there.
+ *   ext4    names and sizes reach the disk in order, a rename as one; an fsync for which one waits carries all earlier
+ *           ones; data is older than a rename over it.
+ *
+ * States that are alike are verified once. From some, the recovery is recorded in its turn, and cut
  * (crash within recovery). */
 #ifndef HF_SIM_CRASH_STATES_H
 #define HF_SIM_CRASH_STATES_H

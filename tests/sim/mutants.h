@@ -1,7 +1,8 @@
 /* Are the barriers needed, and are they where they must be? Every kind of sync that recorded programs made is left out,
- * put behind the next acknowledgement, swapped with the step behind it, and swapped with the write before it. A barrier
- * whose loss the simulator does not catch is superfluous: then a reason must be given, and one that is caught after all
- * makes the reason wrong. Where a barrier is needed but a swap is not caught, that step does not rely on it. */
+ * and, when that is caught, put behind the next acknowledgement, swapped with the step behind it, and swapped with the
+ * write before it. A barrier whose loss the simulator does not catch is superfluous: then a reason must be given, and
+ * one that is caught after all makes the reason wrong. Where a barrier is needed but a swap is not caught, that step
+ * does not rely on it. */
 #ifndef HF_SIM_MUTANTS_H
 #define HF_SIM_MUTANTS_H
 

@@ -66,13 +66,20 @@ struct sim_disk *sim_disk_new(uint64_t seed) {
     return disk;
 }
 
+static int64_t clock_after(const struct sim_image *image, uint64_t seed, int64_t otherwise_ns) {
+    const int64_t hour_ns = INT64_C(3600) * 1000000000;
+    int64_t newest_ns = sim_image_newest_ns(image);
+    newest_ns = newest_ns ? newest_ns : otherwise_ns;
+    return seed % 8 == 0 ? newest_ns - hour_ns : newest_ns + hour_ns;
+}
+
 struct sim_disk *sim_disk_from(const struct sim_image *image, uint64_t seed) {
     struct sim_disk *disk = disk_new(seed);
     sim_image_copy(image, &disk->image);
     for (uint32_t i = 1; i < disk->image.count; i++)
         if (disk->image.inodes[i])
             disk->used_bytes += disk->image.inodes[i]->size;
-    disk->now_ns += INT64_C(3600) * 1000000000;
+    disk->now_ns = clock_after(image, seed, disk->now_ns);
     return disk;
 }
 
@@ -139,6 +146,10 @@ void sim_process_kill_at_sync(struct sim_process *process, unsigned n) {
     process->syncs_to_live = n;
 }
 
+int sim_process_is_killed(struct sim_process *process) {
+    return process->killed;
+}
+
 void sim_process_free(struct sim_process **process) {
     if (!process || !*process)
         return;
@@ -180,6 +191,7 @@ struct sim_op *sim_disk_note(struct sim_disk *disk, enum sim_op_kind kind, uint3
     op->inode = inode;
     op->path = path ? sim_strdup(path) : NULL;
     op->phase = disk->phase;
+    op->at_ns = disk->now_ns;
     return op;
 }
 
@@ -190,6 +202,7 @@ static void notice_sector(struct sim_disk *disk, struct sim_map *map, size_t at,
     if (memcmp(old, map->memory + at, bytes) == 0)
         return;
     sim_image_write(&disk->image, map->inode, map->memory + at, bytes, offset);
+    sim_image_touch(&disk->image, map->inode, SIM_MODIFIED, disk->now_ns);
     struct sim_op *op = sim_disk_note(disk, SIM_WRITE, map->inode, "map");
     if (!op)
         return;

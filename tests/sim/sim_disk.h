@@ -43,9 +43,10 @@ struct sim_op {
     size_t bytes;
     uint8_t *data;
     char *name, *to_name;
-    char *path;        /* by which the file was opened: for tables */
+    char *path;        /* of the file from the root when it was opened, of a folder with '/' at its end: for tables */
     const char *phase; /* what the program was doing: sim_mark_phase */
     int64_t ack;
+    int64_t at_ns; /* the time that the file has from it */
 };
 
 struct sim_record {
@@ -60,8 +61,10 @@ struct sim_disk;
 struct sim_process;
 
 struct sim_disk *sim_disk_new(uint64_t seed);
-struct sim_disk *sim_disk_from(const struct sim_image *image, uint64_t seed); /* copies; its clock is an hour later */
-void sim_disk_free(struct sim_disk **disk);                                   /* its processes first */
+/* Copies. Its clock is an hour later than the newest file; for one seed in eight an hour earlier, as that of a machine
+ * that lost its time with its power. */
+struct sim_disk *sim_disk_from(const struct sim_image *image, uint64_t seed);
+void sim_disk_free(struct sim_disk **disk); /* its processes first */
 
 struct sim_process *sim_process_new(struct sim_disk *disk);
 const struct os *sim_process_os(struct sim_process *process);
@@ -70,6 +73,7 @@ const struct os *sim_process_os(struct sim_process *process);
 void sim_process_kill(struct sim_process *process);
 /* It is killed so when it calls fsync, fdatasync or syncfs for the n-th time from now on, before anything is synced. */
 void sim_process_kill_at_sync(struct sim_process *process, unsigned n);
+int sim_process_is_killed(struct sim_process *process);
 void sim_process_free(struct sim_process **process);
 unsigned sim_process_open_files(struct sim_process *process);
 /* 1: fsync, fdatasync and syncfs say OK and do nothing (the known-bad variant). */

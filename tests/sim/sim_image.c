@@ -56,6 +56,8 @@ static struct sim_inode *inode_copy(const struct sim_inode *from) {
     struct sim_inode *inode = inode_new(from->mode);
     inode->size = from->size;
     inode->hash = from->hash;
+    inode->modified_ns = from->modified_ns;
+    inode->changed_ns = from->changed_ns;
     inode->page_count = from->page_count;
     inode->entry_count = from->entry_count;
     if (from->page_count) {
@@ -239,6 +241,29 @@ void sim_image_truncate(struct sim_image *image, uint32_t number, off_t size) {
     inode->size = size;
 }
 
+void sim_image_touch(struct sim_image *image, uint32_t number, enum sim_touch touch, int64_t now_ns) {
+    struct sim_inode *inode = inode_own(image, number);
+    inode->changed_ns = now_ns - now_ns % SIM_TICK_NS;
+    if (touch == SIM_MODIFIED)
+        inode->modified_ns = inode->changed_ns;
+}
+
+unsigned sim_image_names(const struct sim_image *image, uint32_t number) {
+    unsigned names = 0;
+    for (uint32_t i = 1; i < image->count; i++)
+        for (size_t j = 0; image->inodes[i] && j < image->inodes[i]->entry_count; j++)
+            names += image->inodes[i]->entries[j].inode == number;
+    return names;
+}
+
+int64_t sim_image_newest_ns(const struct sim_image *image) {
+    int64_t newest_ns = 0;
+    for (uint32_t i = 1; i < image->count; i++)
+        if (image->inodes[i] && image->inodes[i]->changed_ns > newest_ns)
+            newest_ns = image->inodes[i]->changed_ns;
+    return newest_ns;
+}
+
 static uint64_t mix(uint64_t a, uint64_t b) {
     a ^= b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2);
     a ^= a >> 30;
@@ -284,9 +309,10 @@ static uint64_t file_hash(struct sim_inode *inode) {
 
 static uint64_t tree_hash(struct sim_image *image, uint32_t number) {
     struct sim_inode *inode = image->inodes[number];
+    uint64_t times = mix((uint64_t)inode->changed_ns, (uint64_t)inode->modified_ns);
     if (!S_ISDIR(inode->mode))
-        return file_hash(inode);
-    uint64_t sum = 0; /* entries have no order */
+        return mix(file_hash(inode), times);
+    uint64_t sum = times; /* entries have no order */
     for (size_t i = 0; i < inode->entry_count; i++) {
         uint64_t name = hash64(inode->entries[i].name, strlen(inode->entries[i].name), 2);
         sum += mix(name, tree_hash(image, inode->entries[i].inode));

@@ -1,6 +1,6 @@
 /* What is on a simulated disk at one moment: files and folders as inodes, cheap to copy (pages and inodes are shared
- * until one side changes them), with a hash of everything that can be reached from the root. Not thread-safe; copies
- * may live in other threads. Memory that is used up aborts: this is for tests only. */
+ * until one side changes them), with a hash of everything that can be reached from the root, times included. Not
+ * thread-safe; copies may live in other threads. Memory that is used up aborts: this is for tests only. */
 #ifndef HF_SIM_SIM_IMAGE_H
 #define HF_SIM_SIM_IMAGE_H
 
@@ -30,6 +30,7 @@ struct sim_inode {
     struct sim_entry *entries; /* folders */
     size_t entry_count;
     uint64_t hash; /* of a file's bytes; 0: not known */
+    int64_t modified_ns, changed_ns;
 };
 
 struct sim_image {
@@ -54,6 +55,13 @@ size_t sim_image_read(const struct sim_image *image, uint32_t inode, void *to, s
 /* from NULL: zeros. */
 void sim_image_write(struct sim_image *image, uint32_t inode, const void *from, size_t bytes, off_t offset);
 void sim_image_truncate(struct sim_image *image, uint32_t inode, off_t size);
+
+/* Times are as coarse as a kernel's. */
+enum { SIM_TICK_NS = 4000000 };
+enum sim_touch { SIM_CHANGED, SIM_MODIFIED }; /* names and such only, or what is in it too */
+void sim_image_touch(struct sim_image *image, uint32_t inode, enum sim_touch touch, int64_t now_ns);
+unsigned sim_image_names(const struct sim_image *image, uint32_t inode); /* how many entries name it */
+int64_t sim_image_newest_ns(const struct sim_image *image);              /* the last change of anything */
 
 /* Equal for equal trees; what cannot be reached from the root, and inode numbers, do not count. */
 uint64_t sim_image_hash(struct sim_image *image);

@@ -12,7 +12,7 @@ enum { FIRST_FD = 3 };
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static int new_fd(struct sim_process *process, uint32_t inode, int flags, const char *path) {
+static int new_fd(struct sim_process *process, const struct sim_place *place, int flags) {
     size_t fd = FIRST_FD;
     while (fd < process->file_count && process->files[fd])
         fd++;
@@ -22,9 +22,9 @@ static int new_fd(struct sim_process *process, uint32_t inode, int flags, const 
         process->file_count = fd + 8;
     }
     struct sim_file *file = sim_alloc(sizeof *file);
-    file->inode = inode;
+    file->inode = place->inode;
     file->flags = flags;
-    file->path = sim_strdup(path);
+    file->path = sim_os_path(process->disk, place);
     process->files[fd] = file;
     return (int)fd;
 }
@@ -36,6 +36,7 @@ static void note_truncate(struct sim_disk *disk, uint32_t inode, off_t size, con
         return;
     disk->used_bytes += size - old;
     sim_image_truncate(&disk->image, inode, size);
+    sim_image_touch(&disk->image, inode, SIM_MODIFIED, disk->now_ns);
     sim_disk_file_changed(disk, inode);
     struct sim_op *op = sim_disk_note(disk, SIM_TRUNCATE, inode, path);
     if (op)
@@ -61,7 +62,7 @@ static int open_place(struct sim_process *process, struct sim_place *place, int 
         return -EROFS;
     if ((flags & O_TRUNC) && writes)
         note_truncate(disk, place->inode, 0, path);
-    return new_fd(process, place->inode, flags, is_folder ? "folder" : path);
+    return new_fd(process, place, flags);
 }
 
 static int os_sim_open(const struct os *os, int dir_fd, const char *path, int flags, mode_t mode) {
@@ -115,6 +116,7 @@ static ssize_t file_pwrite(struct sim_process *process, struct sim_file *file, c
     if (is_zeros(from, bytes))
         from = NULL;
     sim_image_write(&disk->image, file->inode, from, bytes, offset);
+    sim_image_touch(&disk->image, file->inode, SIM_MODIFIED, disk->now_ns);
     sim_disk_file_changed(disk, file->inode);
     struct sim_op *op = sim_disk_note(disk, SIM_WRITE, file->inode, file->path);
     if (!op)
@@ -204,15 +206,28 @@ static int os_sim_truncate(const struct os *os, int fd, off_t size) {
     return sim_os_leave(process, change_size(process, fd, size, 0));
 }
 
+/* Permissions are not simulated. */
+static int os_sim_chmod(const struct os *os, int fd, mode_t mode) {
+    struct sim_process *process = sim_os_enter(os);
+    (void)mode;
+    return sim_os_leave(process, sim_os_file(process, fd) ? 0 : process->killed ? -EIO : -EBADF);
+}
+
 static int os_sim_allocate(const struct os *os, int fd, off_t offset, off_t bytes) {
     struct sim_process *process = sim_os_enter(os);
     return sim_os_leave(process, change_size(process, fd, offset + bytes, 1));
 }
 
+static struct timespec time_of(int64_t ns) {
+    return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+}
+
 static void fill_stat(struct sim_disk *disk, uint32_t number, struct stat *ret_stat) {
     const struct sim_inode *inode = sim_image_inode(&disk->image, number);
     struct stat stat = {.st_dev = 77, .st_ino = number, .st_mode = inode->mode, .st_size = inode->size};
-    stat.st_nlink = 1;
+    stat.st_nlink = S_ISDIR(inode->mode) ? 2 : sim_image_names(&disk->image, number);
+    stat.st_mtim = stat.st_atim = time_of(inode->modified_ns);
+    stat.st_ctim = time_of(inode->changed_ns);
     stat.st_uid = disk->user;
     stat.st_blksize = SIM_PAGE;
     stat.st_blocks = (inode->size + SIM_SECTOR - 1) / SIM_SECTOR;
@@ -293,6 +308,7 @@ const struct os_ops sim_os_ops = {
     .fdatasync = os_sim_fdatasync,
     .syncfs = os_sim_syncfs,
     .truncate = os_sim_truncate,
+    .chmod = os_sim_chmod,
     .allocate = os_sim_allocate,
     .fstat = os_sim_fstat,
     .stat_at = os_sim_stat_at,

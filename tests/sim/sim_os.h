@@ -17,6 +17,8 @@ struct sim_file *sim_os_file(struct sim_process *process, int fd); /* NULL: not 
 mode_t sim_os_mode(struct sim_disk *disk, uint32_t inode);
 int sim_os_walk(struct sim_process *process, int dir_fd, const char *path, struct sim_place *ret_place);
 void sim_os_note_entry(struct sim_disk *disk, const struct sim_place *place, uint32_t inode, mode_t new_mode);
+char *sim_os_path(const struct sim_disk *disk, const struct sim_place *place); /* from the root */
+void sim_os_drop(struct sim_disk *disk, uint32_t inode); /* a name of it is going: with the last, its room is free */
 int sim_os_create(struct sim_disk *disk, struct sim_place *place, mode_t mode);
 
 /* sim_os_folder.c */

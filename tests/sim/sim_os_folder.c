@@ -7,6 +7,33 @@
 #include <pthread.h>
 #include <string.h>
 
+/* What may not take the place of what. */
+static int may_replace(const struct sim_disk *disk, uint32_t from, uint32_t to) {
+    const struct sim_inode *target = to ? sim_image_inode(&disk->image, to) : NULL;
+    int is_folder = S_ISDIR(sim_image_inode(&disk->image, from)->mode);
+    if (!target || (is_folder && S_ISDIR(target->mode) && !target->entry_count))
+        return 0;
+    if (S_ISDIR(target->mode))
+        return is_folder ? -ENOTEMPTY : -EISDIR;
+    return is_folder ? -ENOTDIR : 0;
+}
+
+static void rename_now(struct sim_disk *disk, const struct sim_place *from, const struct sim_place *to, int exchange) {
+    struct sim_image *image = &disk->image;
+    if (to->inode && !exchange)
+        sim_os_drop(disk, to->inode);
+    sim_image_set_entry(image, to->folder, to->name, from->inode);
+    if (exchange)
+        sim_image_set_entry(image, from->folder, from->name, to->inode);
+    else
+        sim_image_remove_entry(image, from->folder, from->name);
+    sim_image_touch(image, from->folder, SIM_MODIFIED, disk->now_ns);
+    sim_image_touch(image, to->folder, SIM_MODIFIED, disk->now_ns);
+    sim_image_touch(image, from->inode, SIM_CHANGED, disk->now_ns);
+    if (to->inode)
+        sim_image_touch(image, to->inode, SIM_CHANGED, disk->now_ns);
+}
+
 static int rename_places(struct sim_disk *disk, const struct sim_place *from, const struct sim_place *to,
                          unsigned flags) {
     int exchange = (flags & 2) != 0; /* RENAME_EXCHANGE; 1 is RENAME_NOREPLACE */
@@ -18,11 +45,10 @@ static int rename_places(struct sim_disk *disk, const struct sim_place *from, co
         return -EROFS;
     if (from->inode == to->inode)
         return 0;
-    sim_image_set_entry(&disk->image, to->folder, to->name, from->inode);
-    if (exchange)
-        sim_image_set_entry(&disk->image, from->folder, from->name, to->inode);
-    else
-        sim_image_remove_entry(&disk->image, from->folder, from->name);
+    int code = exchange ? 0 : may_replace(disk, from->inode, to->inode);
+    if (code != 0)
+        return code;
+    rename_now(disk, from, to, exchange);
     struct sim_op *op = sim_disk_note(disk, exchange ? SIM_EXCHANGE : SIM_RENAME, from->folder, to->name);
     if (!op)
         return 0;
@@ -67,8 +93,10 @@ static int unlink_place(struct sim_disk *disk, const struct sim_place *place, in
         return is_folder ? -EISDIR : -ENOTDIR;
     if (is_folder && inode->entry_count)
         return -ENOTEMPTY;
-    disk->used_bytes -= inode->size;
+    sim_os_drop(disk, place->inode);
     sim_image_remove_entry(&disk->image, place->folder, place->name);
+    sim_image_touch(&disk->image, place->folder, SIM_MODIFIED, disk->now_ns);
+    sim_image_touch(&disk->image, place->inode, SIM_CHANGED, disk->now_ns);
     struct sim_op *op = sim_disk_note(disk, SIM_REMOVE_ENTRY, place->folder, place->name);
     if (op) {
         op->target = place->inode;

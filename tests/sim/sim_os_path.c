@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct sim_process *sim_os_enter(const struct os *os) {
@@ -85,16 +86,56 @@ int sim_os_walk(struct sim_process *process, int dir_fd, const char *path, struc
     return got;
 }
 
-/* ---- names --- */
+static const struct sim_entry *entry_of(const struct sim_inode *folder, uint32_t inode) {
+    for (size_t i = 0; folder && i < folder->entry_count; i++)
+        if (folder->entries[i].inode == inode)
+            return &folder->entries[i];
+    return NULL;
+}
+
+static char *joined(char *front, const char *name, const char *back) {
+    size_t front_bytes = strlen(front), bytes = front_bytes + strlen(name) + strlen(back) + 1;
+    char *path = sim_grow(front, bytes, 1);
+    snprintf(path + front_bytes, bytes - front_bytes, "%s%s", name, back);
+    return path;
+}
+
+/* A folder's path, found upwards from it; "?/" when it was removed. */
+static char *folder_path(const struct sim_image *image, uint32_t folder) {
+    if (folder == SIM_ROOT)
+        return sim_strdup("/");
+    for (uint32_t i = 1; i < image->count; i++) {
+        const struct sim_inode *inode = sim_image_inode(image, i);
+        const struct sim_entry *entry = inode && S_ISDIR(inode->mode) ? entry_of(inode, folder) : NULL;
+        if (entry)
+            return joined(folder_path(image, i), entry->name, "/");
+    }
+    return sim_strdup("?/");
+}
+
+char *sim_os_path(const struct sim_disk *disk, const struct sim_place *place) {
+    if (S_ISDIR(sim_image_inode(&disk->image, place->inode)->mode))
+        return folder_path(&disk->image, place->inode);
+    return joined(folder_path(&disk->image, place->folder), place->name, "");
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 void sim_os_note_entry(struct sim_disk *disk, const struct sim_place *place, uint32_t inode, mode_t new_mode) {
     sim_image_set_entry(&disk->image, place->folder, place->name, inode);
+    sim_image_touch(&disk->image, place->folder, SIM_MODIFIED, disk->now_ns);
+    sim_image_touch(&disk->image, inode, new_mode ? SIM_MODIFIED : SIM_CHANGED, disk->now_ns);
     struct sim_op *op = sim_disk_note(disk, SIM_SET_ENTRY, place->folder, place->name);
     if (!op)
         return;
     op->target = inode;
     op->name = sim_strdup(place->name);
     op->new_mode = new_mode;
+}
+
+void sim_os_drop(struct sim_disk *disk, uint32_t inode) {
+    if (sim_image_names(&disk->image, inode) == 1)
+        disk->used_bytes -= sim_image_inode(&disk->image, inode)->size;
 }
 
 int sim_os_create(struct sim_disk *disk, struct sim_place *place, mode_t mode) {

@@ -7,10 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct store_backing store_backing_sqlite = {"sqlite", "sqlite:/data/store.db", 0};
+const struct store_backing store_backings_tree[] = {
+    {"tree by kind, batch", "tree:/data/tree?layout=kind&threads=1", 1},
+    {"tree by id, batch", "tree:/data/tree?layout=watch&threads=1", 1},
+    {"tree by kind, file", "tree:/data/tree?layout=kind&durable=file&threads=1", 1},
+    {"tree by id, file", "tree:/data/tree?layout=watch&durable=file&threads=1", 1},
+    {"tree by kind, none", "tree:/data/tree?layout=kind&durable=none&threads=1", 1},
+    {NULL, NULL, 0},
+};
+
 static const struct oracle_keep keeps[] = {{"kept", 3}, {"all", UINT32_MAX}, {NULL, 0}};
 static const char *const kinds[] = {"plain", "kept", "all", "other"};
 
-enum { IDS = 5, CHANGES_MOST = 4, BATCHES_MOST = 64 };
+enum { IDS = 5, CHANGES_MOST = 4, MOMENT_MS_MOST = 4000 };
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 
@@ -29,14 +39,14 @@ struct store_waiting {
     int is_killed; /* it will not be answered well */
 };
 
-static void must(int code, const struct hf_error *error) {
+void store_work_must(int code, const struct hf_error *error) {
     if (code == 0)
         return;
     fprintf(stderr, "store_work: %s\n", error->message);
     abort();
 }
 
-static uint64_t below(struct store_work *work, uint64_t limit) {
+uint64_t store_work_below(struct store_work *work, uint64_t limit) {
     return crash_random(&work->random) % limit;
 }
 
@@ -47,7 +57,7 @@ static int exists(struct store_work *work, const char *kind, const char *id) {
     return code == 0;
 }
 
-static char *make_json(struct store_work *work, size_t bytes, size_t *ret_bytes) {
+char *store_work_json(struct store_work *work, size_t bytes, size_t *ret_bytes) {
     char *json = sim_alloc(bytes + 64);
     int used = snprintf(json, 64, "{\"n\":%" PRIu64 ",\"fill\":\"", ++work->counter);
     for (size_t i = 0; i < bytes; i++)
@@ -73,11 +83,11 @@ static void note_commit(struct store_work *work, struct store_waiting *waiting, 
 static void answered(void *arg, int code, const struct hf_commit_result *result, const struct hf_error *error) {
     struct store_waiting *waiting = arg;
     struct store_work *work = waiting->work;
-    if (code != 0 && waiting->is_killed) {
+    if (waiting->is_killed && sim_process_is_killed(work->process)) { /* whatever it says, nobody heard it */
         work->unanswered = waiting;
         return;
     }
-    must(code, error);
+    store_work_must(code, error);
     note_commit(work, waiting, result->changed ? result->revision : 0);
     sim_mark_ack(work->disk, (int64_t)result->revision);
 }
@@ -93,43 +103,57 @@ static void add_change(struct store_work *work, struct hf_batch *batch, struct s
                        size_t bytes) {
     struct change *change = &waiting->changes[waiting->count];
     struct hf_error error = {0};
-    snprintf(change->kind, sizeof change->kind, "%s", kinds[below(work, sizeof kinds / sizeof kinds[0])]);
-    snprintf(change->id, sizeof change->id, "id %u", (unsigned)below(work, IDS));
+    snprintf(change->kind, sizeof change->kind, "%s", kinds[store_work_below(work, sizeof kinds / sizeof kinds[0])]);
+    snprintf(change->id, sizeof change->id, "id %u", (unsigned)store_work_below(work, IDS));
     if (is_in(waiting, change))
         return;
     change->what = deletes && exists(work, change->kind, change->id) ? HF_DELETE : HF_PUT;
     if (change->what == HF_PUT) {
-        change->json = make_json(work, bytes, &change->json_bytes);
-        must(hf_batch_put(batch, change->kind, change->id, change->json, change->json_bytes, NULL, &error), &error);
+        change->json = store_work_json(work, bytes, &change->json_bytes);
+        store_work_must(hf_batch_put(batch, change->kind, change->id, change->json, change->json_bytes, NULL, &error),
+                        &error);
     } else {
-        must(hf_batch_delete(batch, change->kind, change->id, NULL, &error), &error);
+        store_work_must(hf_batch_delete(batch, change->kind, change->id, NULL, &error), &error);
     }
     waiting->count++;
 }
 
-static void queue(struct store_work *work, size_t changes, int deletes, size_t bytes, int is_killed) {
+static struct store_waiting *new_waiting(struct store_work *work, struct hf_batch **ret_batch) {
     struct store_waiting *waiting = sim_alloc(sizeof *waiting);
-    struct hf_batch *batch = NULL;
     struct hf_error error = {0};
     waiting->work = work;
+    store_work_must(hf_batch_new("work", ret_batch, &error), &error);
+    return waiting;
+}
+
+void store_work_queue(struct store_work *work, size_t changes, int deletes, size_t bytes, int is_killed) {
+    struct hf_batch *batch = NULL;
+    struct store_waiting *waiting = new_waiting(work, &batch);
     waiting->is_killed = is_killed;
-    must(hf_batch_new("work", &batch, &error), &error);
     for (size_t i = 0; i < changes && i < CHANGES_MOST; i++)
         add_change(work, batch, waiting, deletes, bytes);
     hf_store_commit_async(work->store, &batch, answered, waiting);
 }
 
-static void pump(struct store_work *work, const char *phase) {
-    sim_mark_phase(work->disk, phase);
-    while (store_pump(work->store) > 0)
-        continue;
+void store_work_queue_one(struct store_work *work, const char *kind, const char *id, size_t bytes) {
+    struct hf_batch *batch = NULL;
+    struct store_waiting *waiting = new_waiting(work, &batch);
+    struct change *change = &waiting->changes[waiting->count++];
+    struct hf_error error = {0};
+    change->what = HF_PUT;
+    snprintf(change->kind, sizeof change->kind, "%s", kind);
+    snprintf(change->id, sizeof change->id, "%s", id);
+    change->json = store_work_json(work, bytes, &change->json_bytes);
+    store_work_must(hf_batch_put(batch, kind, id, change->json, change->json_bytes, NULL, &error), &error);
+    hf_store_commit_async(work->store, &batch, answered, waiting);
 }
 
 /* What waits is committed; the pump then finds nothing and does the idle work, so only once where that is not wanted.
  */
-static void commit(struct store_work *work, size_t changes, int deletes, size_t bytes) {
+void store_work_commit(struct store_work *work, size_t changes, int deletes, size_t bytes) {
     sim_mark_phase(work->disk, "commit");
-    queue(work, changes, deletes, bytes, 0);
+    sim_disk_advance_ms(work->disk, (int64_t)store_work_below(work, MOMENT_MS_MOST));
+    store_work_queue(work, changes, deletes, bytes, 0);
     store_pump(work->store);
 }
 
@@ -142,219 +166,43 @@ static void rely_on_what_is_there(struct store_work *work) {
     sim_mark_ack(work->disk, (int64_t)revision);
 }
 
-static void open_store(struct store_work *work) {
+void store_work_open(struct store_work *work) {
     struct hf_error error = {0};
-    sim_mark_phase(work->disk, work->oracle.count ? "open" : "create");
+    sim_mark_phase(work->disk, work->was_opened ? "open" : "create");
+    work->was_opened = 1;
     work->process = sim_process_new(work->disk);
     sim_process_set_lying(work->process, work->lying);
     struct store_setup setup = {.os = sim_process_os(work->process), .without_thread = 1};
-    must(store_open(STORE_WORK_URL, NULL, &setup, &work->store, &error), &error);
-    must(oracle_set_keeps(&work->oracle, work->store), &error);
+    store_work_must(store_open(work->backing->url, NULL, &setup, &work->store, &error), &error);
+    store_work_must(oracle_set_keeps(&work->oracle, work->store), &error);
     rely_on_what_is_there(work);
 }
 
-static void close_store(struct store_work *work) {
+void store_work_close(struct store_work *work) {
     sim_mark_phase(work->disk, "close");
     hf_store_close(&work->store);
     sim_process_free(&work->process);
 }
 
-static void kill_store(struct store_work *work) {
+void store_work_kill(struct store_work *work) {
     sim_process_kill(work->process);
     hf_store_close(&work->store);
     sim_process_free(&work->process);
 }
 
-/* The program is killed when the batch is written and not yet synced. */
-static void die_in_commit(struct store_work *work, unsigned at_sync) {
-    sim_mark_phase(work->disk, "commit");
-    sim_process_kill_at_sync(work->process, at_sync);
-    queue(work, 2, 0, 300, 1);
-    store_pump(work->store);
+void store_work_rest(struct store_work *work) {
+    sim_mark_phase(work->disk, "rest");
+    while (store_pump(work->store) > 0)
+        continue;
 }
 
-static void rest(struct store_work *work) {
-    pump(work, "rest");
-}
-
-/* ---- workloads --------------------------------------------------------------------------------------------------- */
-
-/* The making of the store is one workload's; the others begin with one that was closed: the WAL is short. */
-static void begin_anew(struct store_work *work) {
-    commit(work, 2, 0, 50);
-    close_store(work);
-    sim_disk_record(work->disk);
-    sim_mark_ack(work->disk, (int64_t)work->oracle.newest);
-    open_store(work);
-}
-
-static void work_creation(struct store_work *work) {
-    for (int i = 0; i < 3; i++)
-        commit(work, 2, i == 2, 200);
-    close_store(work);
-}
-
-static void work_commits(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 12; i++)
-        commit(work, 1 + below(work, 3), i > 4 && below(work, 3) == 0, 20 + below(work, 300));
-    close_store(work);
-}
-
-static void queue_group(struct store_work *work, unsigned batches) {
-    for (unsigned i = 0; i < batches; i++)
-        queue(work, 1 + below(work, CHANGES_MOST), 0, 10 + below(work, 600), 0);
-}
-
-static void work_groups(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 6; i++) {
-        sim_mark_phase(work->disk, "commit");
-        queue_group(work, 2 + (unsigned)below(work, 7));
-        store_pump(work->store);
-    }
-    close_store(work);
-}
-
-static void work_deletions(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 16; i++)
-        commit(work, 1 + below(work, CHANGES_MOST), i % 2, 1500);
-    close_store(work);
-}
-
-static void work_big(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 6; i++) {
-        commit(work, 2, i == 4, 9000 + below(work, 60000));
-        if (i == 3)
-            rest(work);
-    }
-    close_store(work);
-}
-
-/* The WAL is written back at leisure only when it is long: what makes it so is not of interest, and not recorded. The
- * database stays small, since it is always the same record. */
-static void make_wal_long(struct store_work *work) {
-    for (int i = 0; i < 60; i++) {
-        struct store_waiting *waiting = sim_alloc(sizeof *waiting);
-        struct change *change = &waiting->changes[0];
-        struct hf_batch *batch = NULL;
-        struct hf_error error = {0};
-        waiting->work = work;
-        waiting->count = 1;
-        *change = (struct change){.what = HF_PUT, .kind = "plain", .id = "long"};
-        change->json = make_json(work, 70000, &change->json_bytes);
-        must(hf_batch_new("work", &batch, &error), &error);
-        must(hf_batch_put(batch, change->kind, change->id, change->json, change->json_bytes, NULL, &error), &error);
-        hf_store_commit_async(work->store, &batch, answered, waiting);
-        store_pump(work->store);
-    }
-}
-
-/* A small commit stands at the front of the WAL, and the first one that is written over it is big. */
-static void work_rests(struct store_work *work) {
-    begin_anew(work);
-    commit(work, 1, 0, 100);
-    make_wal_long(work);
-    sim_disk_record(work->disk);
+void store_work_ack(struct store_work *work) {
     sim_mark_ack(work->disk, (int64_t)hf_store_revision(work->store));
-    rest(work);
-    for (int i = 0; i < 4; i++)
-        commit(work, 1 + below(work, 3), i == 2, i == 0 ? 60000 : 100 + below(work, 3000));
-    close_store(work);
 }
 
-static void work_reopens(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 6; i++) {
-        commit(work, 2, i > 2, 200);
-        close_store(work);
-        open_store(work);
-    }
-    close_store(work);
-}
-
-/* The program dies, the machine lives on, a new one takes over what was not synced; then the power goes. */
-static void work_kills(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 6; i++) {
-        if (i % 2)
-            commit(work, 2, i > 2, 300);
-        else
-            die_in_commit(work,
-                          i == 0 ? 1 + (unsigned)below(work, 3) : 1); /* at first the WAL's header is synced too */
-        kill_store(work);
-        open_store(work);
-        if (i % 3)
-            commit(work, 1, 0, 300);
-    }
-    kill_store(work);
-}
-
-/* Killed at the first sync of its making, at the second, and so on. */
-static void work_killed_creation(struct store_work *work) {
-    sim_mark_phase(work->disk, "create");
-    for (unsigned sync = 1; sync <= 12; sync++) {
-        struct hf_store *store = NULL;
-        struct sim_process *process = sim_process_new(work->disk);
-        struct store_setup setup = {.os = sim_process_os(process), .without_thread = 1};
-        sim_process_set_lying(process, work->lying);
-        sim_process_kill_at_sync(process, sync);
-        if (store_open(STORE_WORK_URL, NULL, &setup, &store, NULL) == 0)
-            sim_process_kill(process);
-        hf_store_close(&store);
-        sim_process_free(&process);
-    }
-    open_store(work);
-    commit(work, 2, 0, 200);
-    kill_store(work);
-}
-
-static void work_mixed(struct store_work *work) {
-    begin_anew(work);
-    for (int i = 0; i < 20; i++) {
-        switch (below(work, 8)) {
-        case 0:
-            rest(work);
-            break;
-        case 1:
-            close_store(work);
-            open_store(work);
-            break;
-        case 2:
-            kill_store(work);
-            open_store(work);
-            break;
-        case 3:
-            sim_mark_phase(work->disk, "commit");
-            queue_group(work, 1 + (unsigned)below(work, 5));
-            store_pump(work->store);
-            break;
-        default:
-            commit(work, 1 + below(work, CHANGES_MOST), i % 2, below(work, 5) == 0 ? 20000 : 100);
-        }
-    }
-    close_store(work);
-}
-
-const struct store_workload store_workloads[] = {
-    {"creation", work_creation, 5, 0},
-    {"single commits", work_commits, 5, 0},
-    {"group commits", work_groups, 5, 0},
-    {"deletions", work_deletions, 5, 0},
-    {"big documents", work_big, 1, 0},
-    {"checkpoints", work_rests, 1, 0},
-    {"closing and opening", work_reopens, 5, 0},
-    {"kill -9, then power", work_kills, 5, 0},
-    {"kill -9 in creation", work_killed_creation, 5, 1},
-    {"mixed", work_mixed, 5, 0},
-    {NULL, NULL, 0, 0},
-};
-
-struct sim_record *store_work_record(struct store_work *work, const struct store_workload *workload, uint64_t seed,
-                                     int lying) {
+void store_work_init(struct store_work *work, const struct store_backing *backing, uint64_t seed, int lying) {
     memset(work, 0, sizeof *work);
+    work->backing = backing;
     work->lying = lying;
     work->random = seed;
     work->check_one_in = 16;
@@ -362,11 +210,6 @@ struct sim_record *store_work_record(struct store_work *work, const struct store
     oracle_init(&work->oracle, keeps);
     work->disk = sim_disk_new(seed);
     sim_disk_record(work->disk);
-    if (!workload->makes_store)
-        open_store(work);
-    workload->run(work);
-    oracle_seal(&work->oracle);
-    return sim_disk_take_record(work->disk);
 }
 
 void store_work_fini(struct store_work *work) {

@@ -45,6 +45,8 @@ static void test_every_operation_is_found_at_its_path(void **state) {
     struct fixture *fixture = *state;
     for (const struct api_operation *operation = api_operations; operation->noun; operation++) {
         char path[256] = "";
+        if (!operation->path)
+            continue;
         for (const char *c = operation->path; *c; c++) {
             if (*c == '{') {
                 strcat(path, "some");
@@ -86,7 +88,7 @@ static void test_what_is_not_there(void **state) {
                                        "/api/v1/sourcess",
                                        "/api/v1/source",
                                        "/api/v1/records/a/b/c",
-                                       "/api/v1/records",
+                                       "/api/v1/record",
                                        "/api/v1/sources/a/start/",
                                        "//api/v1/sources",
                                        "/API/v1/sources"};

@@ -208,6 +208,27 @@ static void long_ids_are_shortened_but_stay_apart(void **state) {
     assert_non_null(strstr(name, "%-"));
 }
 
+static void names_may_be_shortened_earlier(void **state) {
+    (void)state;
+    for (size_t most = 66; most <= 255; most++) {
+        char id[HF_ID_MAX + 1], name[IDS_FILENAME_BYTES], back[HF_ID_MAX + 1];
+        memset(id, 'a', HF_ID_MAX);
+        id[most] = '\0';
+        assert_int_equal(ids_to_filename_within(id, most, most, name), most);
+        assert_string_equal(name, id);
+        if (most == HF_ID_MAX)
+            continue;
+        id[most] = 'a';
+        id[most + 1] = '\0';
+        assert_int_equal(ids_to_filename_within(id, most + 1, most, name), most);
+        assert_memory_equal(name, id, most - 66);
+        assert_memory_equal(name + most - 66, "%-", 2);
+        assert_int_equal(ids_from_filename(name, back, NULL), HF_ERR_BAD_ID);
+        id[0] = ' '; /* an escape that would be cut goes as a whole */
+        assert_true(ids_to_filename_within(id, most + 1, most, name) <= most);
+    }
+}
+
 static void filenames_that_no_id_has(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -242,6 +263,7 @@ int main(void) {
         cmocka_unit_test(filenames_there_and_back),
         cmocka_unit_test(every_character_makes_a_safe_filename),
         cmocka_unit_test(long_ids_are_shortened_but_stay_apart),
+        cmocka_unit_test(names_may_be_shortened_earlier),
         cmocka_unit_test(filenames_that_no_id_has),
     };
     return cmocka_run_group_tests_name("ids", tests, NULL, NULL);

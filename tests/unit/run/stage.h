@@ -160,7 +160,9 @@ static inline void stage_python(struct stage *stage, const char *name, const cha
 static inline void stage_show(struct stage *stage, const char *name) {
     struct hf_error error;
     buf_clear(&stage->text);
-    assert_int_equal(source_show(stage->store, name, &stage->text, &error), 0);
+    assert_int_equal(source_show(stage->store, stage->supervisor ? supervisor_unsaved(stage->supervisor) : NULL, name,
+                                 &stage->text, &error),
+                     0);
     assert_int_equal(json_read(&stage->doc, stage->text.data, stage->text.size, NULL, &error), 0);
 }
 

@@ -39,7 +39,8 @@ static void act(struct sim_world *sim) {
         (void)source_edit(sim->store, "test", name, body, strlen(body), &json, NULL);
         break;
     case 5:
-        snprintf(body, sizeof body, "{\"interval_ms\":%u}", 20 + sim_random(sim, 200));
+        snprintf(body, sizeof body, "{\"interval_ms\":%u,\"save_interval_ms\":%u}", 20 + sim_random(sim, 200),
+                 sim_random(sim, 3) * 1000);
         (void)source_edit(sim->store, "test", name, body, strlen(body), &json, NULL);
         break;
     case 6:
@@ -244,6 +245,54 @@ static void test_full_disk(void **unused) {
     end_one(sim);
 }
 
+/* With a save interval the newest result is saved once in a while; what is not saved is told; a stop saves it. */
+static void test_save_interval(void **unused) {
+    (void)unused;
+    BUF_AUTO struct buf json;
+    buf_init(&json);
+    static const char every_5_s[] = "{\"save_interval\":\"5s\"}";
+    struct unsaved_runs unsaved;
+    struct sim_world *sim = begin_one(SOURCE_PYTHON);
+    sim_settle(sim, 1000);
+    assert_int_equal(source_edit(sim->store, "test", "a", every_5_s, sizeof every_5_s - 1, &json, NULL), 0);
+    sim_settle(sim, 500);
+    uint64_t revision = hf_store_revision(sim->store);
+    int runs = sim->runs;
+    sim_settle(sim, 20000);
+    assert_in_range(sim->runs - runs, 100, 200);
+    assert_in_range(hf_store_revision(sim->store) - revision, 3, 5);
+    assert_true(state_of(sim).merged_runs > 80);
+    assert_int_equal(state_of(sim).dropped_runs, 0);
+    sim_settle(sim, 1000);
+    unsaved_get(sim->fleet->owner.unsaved, "a", &unsaved);
+    assert_in_range(unsaved.runs, 1, 60);
+    assert_in_range(sim->wall_ms - unsaved.since_ms, 1, 5100);
+    assert_int_equal(source_want(sim->store, "test", "a", 0, &json, NULL), 0);
+    sim_settle(sim, 1000);
+    unsaved_get(sim->fleet->owner.unsaved, "a", &unsaved);
+    assert_int_equal(unsaved.runs, 0);
+    assert_int_equal(state_of(sim).run_count, sim->runs);
+    end_one(sim);
+}
+
+/* A run that somebody asked for, and an error, do not wait for the interval. */
+static void test_save_interval_is_not_for_requests(void **unused) {
+    (void)unused;
+    BUF_AUTO struct buf json;
+    buf_init(&json);
+    static const char seldom[] = "{\"save_interval\":\"1h\",\"interval\":\"1h\"}";
+    struct sim_world *sim = begin_one(SOURCE_PYTHON);
+    sim_settle(sim, 1000);
+    assert_int_equal(source_edit(sim->store, "test", "a", seldom, sizeof seldom - 1, &json, NULL), 0);
+    sim_settle(sim, 1000);
+    int64_t count = state_of(sim).run_count;
+    assert_int_equal(source_request_run(sim->store, "test", "a", &json, NULL), 0);
+    sim_settle(sim, 2000);
+    assert_true(state_of(sim).run_count > count);
+    assert_int_equal(state_of(sim).run_count, sim->runs);
+    end_one(sim);
+}
+
 /* A stop is done although the store cannot take it. */
 static void test_stop_on_a_full_disk(void **unused) {
     (void)unused;
@@ -358,11 +407,18 @@ int main(int argc, char **argv) {
     if (argc > 2)
         first_seed = atoi(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_of_a_start), cmocka_unit_test(test_no_storm_after_sleep),
-        cmocka_unit_test(test_full_disk),        cmocka_unit_test(test_stop_on_a_full_disk),
-        cmocka_unit_test(test_failed_store),     cmocka_unit_test(test_daemon_stop_keeps_what_is_wanted),
-        cmocka_unit_test(test_backoff_doubles),  cmocka_unit_test(test_lying_store_is_noticed),
-        cmocka_unit_test(test_random_lives),     cmocka_unit_test(test_random_lives_with_kills),
+        cmocka_unit_test(test_order_of_a_start),
+        cmocka_unit_test(test_no_storm_after_sleep),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_save_interval),
+        cmocka_unit_test(test_save_interval_is_not_for_requests),
+        cmocka_unit_test(test_stop_on_a_full_disk),
+        cmocka_unit_test(test_failed_store),
+        cmocka_unit_test(test_daemon_stop_keeps_what_is_wanted),
+        cmocka_unit_test(test_backoff_doubles),
+        cmocka_unit_test(test_lying_store_is_noticed),
+        cmocka_unit_test(test_random_lives),
+        cmocka_unit_test(test_random_lives_with_kills),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

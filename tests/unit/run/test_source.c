@@ -103,7 +103,7 @@ static void test_add_and_show(void **state) {
     assert_said("add source 'p'");
     struct hf_error error;
     buf_clear(&last);
-    assert_int_equal(source_show(store, "q", &last, &error), HF_ERR_NOT_FOUND);
+    assert_int_equal(source_show(store, NULL, "q", &last, &error), HF_ERR_NOT_FOUND);
 }
 
 static void test_bad_bodies(void **state) {
@@ -264,7 +264,7 @@ static void test_lists(void **state) {
         assert_int_equal(act(store, ADD, NULL, body), 0);
     }
     buf_clear(&last);
-    assert_int_equal(source_list(store, "s1", 2, &last, &error), 0);
+    assert_int_equal(source_list(store, NULL, "s1", 2, &last, &error), 0);
     assert_has("[{\"name\":\"s2\"");
     assert_has("\"name\":\"s3\"");
     assert_null(strstr(buf_text(&last), "\"name\":\"s4\""));
@@ -282,7 +282,7 @@ static void test_damaged_document(void **state) {
     assert_int_equal(act(store, ADD, NULL, COMMAND("")), 0);
     assert_int_equal(hf_store_put(store, "source", "a", "{\"kind\":\"what\"}", 15, NULL, &error), 0);
     buf_clear(&last);
-    assert_int_equal(source_list(store, NULL, 0, &last, &error), 0);
+    assert_int_equal(source_list(store, NULL, NULL, 0, &last, &error), 0);
     assert_has("{\"name\":\"a\",\"status\":\"damaged\"}");
     assert_has("\"name\":\"c\"");
 }

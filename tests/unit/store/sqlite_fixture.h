@@ -131,11 +131,19 @@ static inline void fixture_expect(struct fixture *fixture, const char *kind, con
     hf_record_free(&record);
 }
 
+static inline int fixture_scan(struct fixture *fixture, const char *kind, const char *after, uint64_t limit,
+                               hf_record_visit visit, void *arg) {
+    const struct store_range range = {.kind = kind, .after_kind = kind, .after_id = after, .limit = limit};
+    return fixture->backend->ops->scan(fixture->backend, &range, visit, arg, NULL);
+}
+
 static inline uint64_t fixture_findings(struct fixture *fixture) {
+    struct hf_check_cursor cursor = {0};
     struct hf_check_result result = {0};
     struct hf_error error = {0};
-    if (fixture->backend->ops->check(fixture->backend, NULL, NULL, &result, &error))
-        fail_msg("%s", error.message);
+    while (!cursor.is_done)
+        if (fixture->backend->ops->check(fixture->backend, &cursor, 7, NULL, NULL, &result, &error))
+            fail_msg("%s", error.message);
     return result.findings;
 }
 

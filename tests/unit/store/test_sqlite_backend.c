@@ -34,7 +34,7 @@ static int see_event(void *arg, const struct hf_event *event) {
 static const char *scan(struct fixture *fixture, const char *kind, const char *after, uint64_t limit,
                         struct seen *seen) {
     memset(seen, 0, sizeof *seen);
-    assert_int_equal(fixture->backend->ops->scan(fixture->backend, kind, after, limit, see_record, seen, NULL), 0);
+    assert_int_equal(fixture_scan(fixture, kind, after, limit, see_record, seen), 0);
     return seen->text;
 }
 
@@ -164,7 +164,7 @@ static void a_walk_is_one_snapshot_and_the_wal_stays_bounded(void **state) {
         snprintf(id, sizeof id, "r%02d", i);
         fixture_put(fixture, "thing", id, "1");
     }
-    assert_int_equal(fixture->backend->ops->scan(fixture->backend, NULL, NULL, 0, read_on, fixture, NULL), 0);
+    assert_int_equal(fixture_scan(fixture, NULL, NULL, 0, read_on, fixture), 0);
     for (int i = 0; i < 3000; i++)
         fixture_put(fixture, "thing", "big", json);
     assert_in_range(fixture_size(fixture, "-wal"), 1, 20 * 1024 * 1024);
@@ -191,7 +191,7 @@ static void *read_all_the_time(void *arg) {
     struct reader *reader = arg;
     while (!atomic_load(reader->stop)) {
         struct seen seen = {0};
-        int code = store_sqlite_ops.scan(reader->fixture->backend, "pair", NULL, 0, compare, &seen, NULL);
+        int code = fixture_scan(reader->fixture, "pair", NULL, 0, compare, &seen);
         reader->wrong += code != 0 || seen.damaged;
     }
     return NULL;

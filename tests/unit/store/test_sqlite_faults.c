@@ -13,10 +13,6 @@ struct run {
     int open_code;
 };
 
-static int is_soft(int code) {
-    return code == HF_ERR_NO_SPACE || code == HF_ERR_QUOTA || code == HF_ERR_READ_ONLY || code == HF_ERR_NO_MEMORY;
-}
-
 /* Two records each, so that half a commit would show. Stops as the store does when a failure is not soft. */
 static void write_all(struct fixture *fixture, struct run *run) {
     for (int i = 0; i < COMMITS; i++) {
@@ -28,10 +24,10 @@ static void write_all(struct fixture *fixture, struct run *run) {
                                          fixture_change("thing", b, json, fixture->revision + 1)};
         changes[0].history_keep = 2;
         int code = fixture_apply(fixture, changes, 2, NULL);
-        run->outcomes[i] = code == 0 ? ACKNOWLEDGED : is_soft(code) ? REFUSED : NOT_KNOWN;
+        run->outcomes[i] = code == 0 ? ACKNOWLEDGED : store_code_is_soft(code) ? REFUSED : NOT_KNOWN;
         if (code == 0)
             fixture->revision++;
-        else if (!is_soft(code))
+        else if (!store_code_is_soft(code))
             return;
         if (i % 5 == 4)
             fixture->backend->ops->rest_now(fixture->backend, NULL);

@@ -252,7 +252,7 @@ static void a_mark_is_held_until_its_last_reader_ends(void **state) {
     struct fixture *fixture = *state;
     fixture_open(fixture);
     fixture_put(fixture, "thing", "one", "{}");
-    assert_int_equal(fixture->backend->ops->scan(fixture->backend, NULL, NULL, 0, read_beside, fixture, NULL), 0);
+    assert_int_equal(fixture_scan(fixture, NULL, NULL, 0, read_beside, fixture), 0);
     assert_int_equal(marks_held(fixture), 0);
 }
 
