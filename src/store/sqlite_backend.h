@@ -10,7 +10,7 @@
 enum {
     SQLITE_PAGE_BYTES = 8192,
     SQLITE_APPLICATION_ID = 0x48464453, /* "HFDS" */
-    SQLITE_READERS_KEPT = 4, /* more are opened when all are busy, and closed afterwards */
+    SQLITE_READERS_KEPT = 4,            /* more are opened when all are busy, and closed afterwards */
     SQLITE_ORDINAL_BITS = 24,
 };
 
@@ -58,7 +58,7 @@ enum {
     X(STORE_ID, "SELECT store_id FROM store")                                                                          \
     X(META_SET, "INSERT OR REPLACE INTO meta(name,value) VALUES(?1,?2)")                                               \
     X(USER_VERSION, "PRAGMA user_version")                                                                             \
-    X(TOUCH_FIRST_PAGE, "PRAGMA user_version=" ERROR_STRINGIFY(SQLITE_SCHEMA_VERSION))                                                                       \
+    X(TOUCH_FIRST_PAGE, "PRAGMA user_version=" ERROR_STRINGIFY(SQLITE_SCHEMA_VERSION))                                 \
     X(INTEGRITY, "PRAGMA integrity_check(1000)")                                                                       \
     X(PUT, "INSERT INTO record(" SQLITE_ROW_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT(kind,id)"        \
            " DO UPDATE SET revision=?3,hash=?4,created_ms=?5,updated_ms=?6,who=?7,sum=?8,doc=?9")                      \

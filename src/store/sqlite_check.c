@@ -17,6 +17,7 @@ struct checker {
     struct hf_check_result result;
     struct json_doc doc;
     struct buf scratch;
+    int id_is_damaged;
 };
 
 static void find(struct checker *checker, const char *kind, const char *id, const char *what, const char *text) {
@@ -247,6 +248,8 @@ static void begin_stage(struct hf_check_cursor *cursor, uint32_t stage) {
 static int check_stage(struct checker *checker, struct hf_check_cursor *cursor, uint64_t max_rows,
                        struct hf_error *error) {
     if (cursor->stage == STAGE_STRUCTURE) {
+        if (checker->id_is_damaged)
+            find(checker, NULL, NULL, "bad_structure", "the store's id is damaged at one of its two places");
         int code = cursor->without_structure ? 0 : check_structure(checker, error);
         begin_stage(cursor, STAGE_RECORDS);
         return code;
@@ -313,7 +316,7 @@ int sqlite_check(struct store_backend *backend, struct hf_check_cursor *cursor, 
                  hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error) {
     struct sqlite_backend *self = (struct sqlite_backend *)backend;
     struct hf_check_cursor next = *cursor;
-    struct checker checker = {.visit = visit, .arg = arg};
+    struct checker checker = {.visit = visit, .arg = arg, .id_is_damaged = self->id_is_damaged};
     int code = sqlite_reader_take(self, &checker.conn, error);
     if (code)
         return code;

@@ -95,8 +95,9 @@ static int not_ours(struct hf_error *error, const char *why) {
 }
 
 int sqlite_header_refuse_older(long long version, struct hf_error *error) {
-    error_set(error, HF_ERR_UNSUPPORTED, "it has schema %lld, of an older holdfast that was never released; this program knows %d",
-              version, SQLITE_SCHEMA_VERSION);
+    error_set(error, HF_ERR_UNSUPPORTED,
+              "it has schema %lld, of an older holdfast that was never released; this program knows %d", version,
+              SQLITE_SCHEMA_VERSION);
     error_hint(error, "copy it to a new store with the build that wrote it; nothing was changed");
     return HF_ERR_UNSUPPORTED;
 }

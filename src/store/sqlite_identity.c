@@ -72,6 +72,7 @@ static int vouches(struct sqlite_conn *conn, enum sqlite_statement which, uint64
         is_good = which == SQLITE_STATEMENT_SOME_EVENTS ? sqlite_rows_event(seed, some, &seq, &event) == 0
                                                         : sqlite_rows_record(seed, some, &row) == 0;
     sqlite3_reset(some);
+    sqlite_vfs_forget(conn->db);
     return is_good;
 }
 

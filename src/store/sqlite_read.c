@@ -31,7 +31,8 @@ static int get_from(struct sqlite_conn *conn, const char *kind, const char *id, 
         code = error_set(error, HF_ERR_NOT_FOUND, "there is no record '%s/%s'", kind, id);
     else if (rc != SQLITE_ROW)
         code = sqlite_conn_error(conn, rc, error);
-    else if (sqlite_rows_record(conn->seed, statement, &row) || !row.json || strcmp(row.kind, kind) != 0 || strcmp(row.id, id) != 0)
+    else if (sqlite_rows_record(conn->seed, statement, &row) || !row.json || strcmp(row.kind, kind) != 0 ||
+             strcmp(row.id, id) != 0)
         code = damaged(kind, id, error);
     if (code == 0 && head_only) {
         row.json = NULL;

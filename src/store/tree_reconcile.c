@@ -6,7 +6,8 @@
  *     is not listed though the index knows it.
  *  2. Nothing of another program is lost: a good file becomes a revision, or is kept aside before ours is put back; a
  *     damaged one is left where it is when the index has nothing better.
- *  3. Only names are held for the whole tree. Documents are held for as many files as are being read at once. */
+ *  3. A file that could not be made what was committed is not taken for an edit: what it holds is older.
+ *  4. Only names are held for the whole tree. Documents are held for as many files as are being read at once. */
 #include <stdio.h>
 #include <string.h>
 
@@ -256,12 +257,22 @@ static int settle_known(struct reconcile *re, const struct todo *todo, struct sl
     return code;
 }
 
+/* 1: its file could not be made what was committed. What it holds is older, whoever wrote it. */
+static int settle_pending(struct reconcile *re, const struct todo *todo) {
+    MEM_AUTO char *hindrance = tree_pending_text(re->self, todo->kind, todo->id);
+    if (hindrance)
+        tell(re, todo->kind, todo->id, "pending_file", hindrance, "reported");
+    return hindrance != NULL;
+}
+
 static int settle_file(void *arg, size_t index) {
     struct reconcile *re = arg;
     const struct hf_store_options *options = &re->self->store_options;
     const struct todo *todo = &re->todo[index];
     struct slot *slot = &re->slots[index % re->ahead];
-    int code = todo->is_known ? settle_known(re, todo, slot) : settle_unknown(re, todo, slot);
+    int code = settle_pending(re, todo) ? 0
+               : todo->is_known         ? settle_known(re, todo, slot)
+                                        : settle_unknown(re, todo, slot);
     size_t done = index + 1;
     if (code == 0 && options->progress && (done % PROGRESS_EVERY == 0 || done == re->count) &&
         options->progress(options->progress_arg, done, re->count) != 0)

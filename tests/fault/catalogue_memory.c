@@ -6,40 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault/failing_memory.h"
 #include "os/file.h"
-
-static uint64_t allocations, fail_at; /* fail_at 0: never */
-static int fails_for_ever;
-
-static int fails_now(void) {
-    allocations++;
-    return fail_at && (allocations == fail_at || (fails_for_ever && allocations > fail_at));
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-
-void *__wrap_malloc(size_t bytes) {
-    return fails_now() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes) {
-    return fails_now() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes) {
-    return fails_now() ? NULL : __real_realloc(old, bytes);
-}
-
-static void set_memory(uint64_t at, int for_ever) {
-    allocations = 0;
-    fail_at = at;
-    fails_for_ever = for_ever;
-}
 
 static int remove_entry(void *arg, int dir_fd, const char *name, const char *path, const struct stat *stat) {
     (void)arg, (void)path;
@@ -78,13 +46,13 @@ static void expect_number(struct hf_store *store, int least, int most) {
 static uint64_t put_without_memory(const char *url, int *number, uint64_t at, int for_ever) {
     char json[32];
     struct hf_error error = {0};
-    set_memory(at, for_ever);
+    failing_memory_set(at, for_ever);
     struct hf_store *store = open_real(url, 0, &error);
     int bytes = snprintf(json, sizeof json, "{\"n\":%d}", *number + 1), code = HF_ERR_NO_MEMORY;
     if (store)
         code = hf_store_put(store, "watch", "a", json, (size_t)bytes, NULL, &error);
-    uint64_t counted = allocations;
-    set_memory(0, 0);
+    uint64_t counted = failing_memory_count();
+    failing_memory_set(0, 0);
     if (code != 0 && error.code != HF_ERR_NO_MEMORY && !strstr(error.message, "memory"))
         fail_msg("allocation %" PRIu64 ": %s", at, error.message);
     if (!store || code == HF_ERR_FAILED) {

@@ -329,6 +329,21 @@ static void take_from_other(struct damage *damage) {
     say(damage, "the file of another store", 0, (off_t)bytes);
 }
 
+/* The same page, or any. */
+static void take_page_from_other(struct damage *damage) {
+    uint8_t page[FRAME_BYTES] = {0};
+    const struct sim_image *store = &damage->base->other;
+    uint32_t other = sim_image_find(store, find_home(damage->base, store), damage->name);
+    off_t bytes, to = choose_page(damage, &bytes), size = other ? sim_image_inode(store, other)->size : 0;
+    off_t first = damage->target == WAL ? WAL_HEADER_BYTES : 0, from = to;
+    if (size >= first + bytes && (from + bytes > size || draw(&damage->random, 2)))
+        from = first + (off_t)draw(&damage->random, (uint64_t)((size - first) / bytes)) * bytes;
+    if (other)
+        sim_image_read(store, other, page, (size_t)bytes, from);
+    sim_image_write(damage->image, damage->inode, page, (size_t)bytes, to);
+    say(damage, "a page of another store", to, from);
+}
+
 static void remove_file(struct damage *damage) {
     sim_image_remove_entry(damage->image, damage->folder, damage->name);
     say(damage, "deleted", 0, damage->size);
@@ -354,10 +369,12 @@ static void do_damage(struct damage *damage) {
         break;
     case 10:
     case 11:
-    case 12:
         zero_page(damage);
         break;
+    case 12:
     case 13:
+        take_page_from_other(damage);
+        break;
     case 14:
         grow(damage);
         break;

@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
+#include "fault/failing_memory.h"
 #include "os/file.h"
 #include "store/store.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,51 +25,6 @@ enum { EVERY_BY_DEFAULT = 1 };
 #endif
 
 enum { COMMITS = 3, COMPLAINTS_SHOWN = 12 };
-
-/* ---- memory that runs out ---------------------------------------------------------------------------------------- */
-
-static uint64_t allocations, fail_at; /* fail_at 0: never */
-static int fails_for_ever;
-
-static int fails_now(void) {
-    allocations++;
-    return fail_at && (allocations == fail_at || (fails_for_ever && allocations > fail_at));
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-
-void *__wrap_malloc(size_t bytes) {
-    return fails_now() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes) {
-    return fails_now() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes) {
-    return fails_now() ? NULL : __real_realloc(old, bytes);
-}
-
-static sqlite3_mem_methods sqlite_memory; /* SQLite's own */
-
-static void *sqlite_malloc(int bytes) {
-    return fails_now() ? NULL : sqlite_memory.xMalloc(bytes);
-}
-
-static void *sqlite_realloc(void *old, int bytes) {
-    return fails_now() ? NULL : sqlite_memory.xRealloc(old, bytes);
-}
-
-static void set_memory(uint64_t at, int for_ever) {
-    allocations = 0;
-    fail_at = at;
-    fails_for_ever = for_ever;
-}
 
 /* ---- what is tried ----------------------------------------------------------------------------------------------- */
 
@@ -92,7 +47,7 @@ static void complain(struct sweep *sweep, const char *format, ...) {
 
 static void judge(struct sweep *sweep, const char *step, int code, const struct hf_error *error) {
     sweep->errors++;
-    if (!fail_at)
+    if (!failing_memory_is_set())
         complain(sweep, "%s fails with memory there: %s", step, error->message);
     else if (code != error->code || (code != HF_ERR_NO_MEMORY && code != HF_ERR_FAILED && code != HF_ERR_IO))
         complain(sweep, "%s: not the right error: %s (%s)", step, error->message, hf_code_word(code));
@@ -208,16 +163,16 @@ static uint64_t run(struct sweep *sweep, uint64_t at, int for_ever) {
     memset(sweep, 0, sizeof *sweep);
     const char *shared = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(sweep->folder, sizeof sweep->folder, "%s/holdfast-memory-XXXXXX", shared);
-    set_memory(0, 0);
+    failing_memory_set(0, 0);
     if (!mkdtemp(sweep->folder))
         fail_msg("cannot make a folder in %s", shared);
     snprintf(sweep->url, sizeof sweep->url, "sqlite:%s/store.db", sweep->folder);
-    set_memory(at, for_ever);
+    failing_memory_set(at, for_ever);
     if (open_store(sweep, &store) == 0)
         use(sweep, store, 1);
     hf_store_close(&store);
-    uint64_t count = allocations;
-    set_memory(0, 0);
+    uint64_t count = failing_memory_count();
+    failing_memory_set(0, 0);
     if (open_store(sweep, &store) == 0) { /* memory is there again, nothing else has changed */
         look(sweep, store);
         use(sweep, store, COMMITS + 1);
@@ -262,10 +217,6 @@ static void test_memory_fails_for_ever(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_fails_once),
                                        cmocka_unit_test(test_memory_fails_for_ever)};
-    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory);
-    sqlite3_mem_methods counted = sqlite_memory;
-    counted.xMalloc = sqlite_malloc;
-    counted.xRealloc = sqlite_realloc;
-    sqlite3_config(SQLITE_CONFIG_MALLOC, &counted);
+    failing_memory_take_sqlite();
     return cmocka_run_group_tests_name("memory that runs out", tests, NULL, NULL);
 }

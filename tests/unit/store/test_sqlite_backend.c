@@ -269,7 +269,7 @@ static void a_newer_schema_is_left_alone(void **state) {
     char out[64];
     fixture_open(fixture);
     fixture_close(fixture);
-    assert_int_equal(fixture_shell(fixture, "PRAGMA user_version=2", out, sizeof out), 0);
+    assert_int_equal(fixture_shell(fixture, "PRAGMA user_version=3", out, sizeof out), 0);
     expect_refused(fixture, HF_ERR_SCHEMA_NEWER);
 }
 

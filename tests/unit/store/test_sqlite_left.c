@@ -205,7 +205,7 @@ static void leave_a_newer_schema_in_the_wal(const struct fixture *fixture) {
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(fixture->file, &db), SQLITE_OK);
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=3", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }
 

@@ -388,6 +388,31 @@ static void test_an_edit_while_open_is_found_when_opened_again(void **state) {
     tree_expect(f, "watch", "a", "{\"n\":\"edited\"}");
 }
 
+/* What was committed and could not be written is newer than the file, also when it is opened again and again. */
+static void test_a_pending_file_is_never_taken_for_an_edit(void **state) {
+    struct tree_fixture *f = *state;
+    tree_open(f);
+    tree_put(f, "watch", "a", "{\"n\":1}");
+    tree_put(f, "watch", "b", "{\"n\":1}");
+    tree_open(f);
+    tree_calls.refused = "watch.json"; /* renames to it: the folder is somebody else's */
+    tree_calls.refused_errno = EACCES;
+    tree_calls.only_renames = 1;
+    tree_put(f, "watch", "a", "{\"n\":2}");
+    tree_delete(f, "watch", "b");
+    for (int i = 0; i < 3; i++) {
+        tree_open(f);
+        tree_expect(f, "watch", "a", "{\"n\":2}");
+        tree_expect(f, "watch", "b", NULL);
+    }
+    tree_calls.refused = NULL;
+    tree_open(f);
+    tree_check(f, "");
+    tree_expect(f, "watch", "a", "{\"n\":2}");
+    tree_expect(f, "watch", "b", NULL);
+    tree_expect_file(f, "b/watch.json", NULL);
+}
+
 /* "put_back" is said of what was put back. */
 static void test_what_cannot_be_put_back_is_reported(void **state) {
     struct tree_fixture *f = *state;
@@ -435,6 +460,7 @@ int main(void) {
         TEST(the_other_layout_is_not_taken_for_this_one),
         TEST(an_edit_while_open_is_found_when_opened_again),
         TEST(what_cannot_be_put_back_is_reported),
+        TEST(a_pending_file_is_never_taken_for_an_edit),
         TEST(a_full_disk_keeps_nobody_from_opening),
         TEST(damaged_files_have_their_place),
         TEST(a_put_keeps_the_damaged_file_aside),

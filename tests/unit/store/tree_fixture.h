@@ -13,14 +13,19 @@
 struct tree_calls {
     const char *refused; /* calls whose path contains this … */
     int refused_errno;   /* … give this */
+    int only_renames;    /* that change the name, and unlinks; opening works */
     int syncs, syncfs, renames, opens;
     int fail_syncfs, fail_fsync; /* with EIO; so many times */
     int is_full;                 /* no new temporary file */
 };
 static struct tree_calls tree_calls;
 
-static inline int tree_refuses(const char *path) {
+static inline int tree_refuses_name(const char *path) {
     return tree_calls.refused && strstr(path, tree_calls.refused) ? -tree_calls.refused_errno : 0;
+}
+
+static inline int tree_refuses(const char *path) {
+    return tree_calls.only_renames ? 0 : tree_refuses_name(path);
 }
 
 static inline int tree_os_open(const struct os *os, int dir_fd, const char *path, int flags, mode_t mode) {
@@ -37,7 +42,7 @@ static inline int tree_os_open_beneath(const struct os *os, int dir_fd, const ch
 
 static inline int tree_os_rename(const struct os *os, int from_dir, const char *from, int to_dir, const char *to,
                                  unsigned flags) {
-    int refused = tree_refuses(to);
+    int refused = tree_refuses_name(to);
     tree_calls.renames++;
     return refused ? refused : os_real()->ops->rename(os, from_dir, from, to_dir, to, flags);
 }
@@ -45,6 +50,11 @@ static inline int tree_os_rename(const struct os *os, int from_dir, const char *
 static inline int tree_os_mkdir(const struct os *os, int dir_fd, const char *path, mode_t mode) {
     int refused = tree_refuses(path);
     return refused ? refused : os_real()->ops->mkdir(os, dir_fd, path, mode);
+}
+
+static inline int tree_os_unlink(const struct os *os, int dir_fd, const char *path, int flags) {
+    int refused = tree_calls.only_renames ? tree_refuses_name(path) : 0;
+    return refused ? refused : os_real()->ops->unlink(os, dir_fd, path, flags);
 }
 
 static inline int tree_os_fsync(const struct os *os, int fd) {
@@ -65,6 +75,7 @@ static inline const struct os *tree_os(void) {
     ops.open_beneath = tree_os_open_beneath;
     ops.rename = tree_os_rename;
     ops.mkdir = tree_os_mkdir;
+    ops.unlink = tree_os_unlink;
     ops.fsync = tree_os_fsync;
     ops.syncfs = tree_os_syncfs;
     os = (struct os){.ops = &ops, .context = os_real()->context};
