@@ -273,6 +273,18 @@ static void a_newer_schema_is_left_alone(void **state) {
     expect_refused(fixture, HF_ERR_SCHEMA_NEWER);
 }
 
+static void an_unreleased_schema_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    struct hf_error error = {0};
+    char out[64];
+    fixture_open(fixture);
+    fixture_close(fixture);
+    assert_int_equal(fixture_shell(fixture, "PRAGMA user_version=1", out, sizeof out), 0);
+    expect_refused(fixture, HF_ERR_UNSUPPORTED);
+    assert_int_equal(fixture_try_open(fixture, os_real(), &error), HF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "of an older holdfast that was never released"));
+}
+
 static void a_short_file_is_told(void **state) {
     struct fixture *fixture = *state;
     struct hf_error error = {0};
@@ -422,6 +434,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(readers_see_commits_whole, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_left_alone, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_unreleased_schema_is_refused, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_short_file_is_told, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_empty_file_becomes_a_store, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_costs_one_row, fixture_setup, fixture_teardown),
