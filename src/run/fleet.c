@@ -188,8 +188,10 @@ void fleet_wake(struct fleet *fleet) {
     struct vec names;
     vec_init(&names);
     struct hf_error error;
-    if (collect_changed(fleet, &names, &error) < 0)
+    int is_unreadable = collect_changed(fleet, &names, &error) < 0;
+    if (is_unreadable && !fleet->is_unreadable) /* once: each change comes here */
         fleet_log(fleet, "read what changed: %s", error.message);
+    fleet->is_unreadable = is_unreadable;
     for (size_t i = 0; i < names.count; i++)
         reconcile(fleet, names.items[i]);
     if (names.count > 0)

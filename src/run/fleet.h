@@ -10,6 +10,7 @@ struct fleet {
     struct vec lives;
     struct map by_name;
     uint64_t seen_revision; /* events up to here were looked at */
+    int is_unreadable;      /* what changed could not be read the last time */
 
     struct run_timer *later;    /* reports and ends from outside of any life's calls */
     struct run_timer *deadline; /* of stopping */

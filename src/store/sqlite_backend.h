@@ -145,8 +145,9 @@ int sqlite_identity_add(struct sqlite_backend *self, struct sqlite_conn *conn, s
 int sqlite_identity_read(struct sqlite_backend *self, struct sqlite_conn *conn, struct hf_error *error);
 
 /* sqlite_read.c, sqlite_scan.c, sqlite_check.c */
-void sqlite_bind_range(sqlite3_stmt *statement,
-                       const struct store_range *range); /* the key to begin behind, as ?1 ?2 */
+/* the key to begin behind, as ?1 ?2 */
+int sqlite_bind_range(struct sqlite_conn *conn, sqlite3_stmt *statement, const struct store_range *range,
+                      struct hf_error *error);
 int sqlite_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
                struct hf_record **ret_record, struct hf_error *error);
 int sqlite_scan(struct store_backend *backend, const struct store_range *range, hf_record_visit visit, void *arg,

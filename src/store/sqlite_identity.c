@@ -20,7 +20,7 @@ static int add_to_meta(struct sqlite_conn *conn, const char *hex, struct hf_erro
     if (code)
         return code;
     sqlite3_bind_text(set, 1, "store_id", -1, SQLITE_STATIC);
-    sqlite3_bind_text(set, 2, hex, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(set, 2, hex, -1, SQLITE_STATIC); /* a copy might find no memory, and be NULL */
     return sqlite_conn_run(conn, set, error);
 }
 

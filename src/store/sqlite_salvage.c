@@ -96,8 +96,8 @@ static int add_from_index(struct sqlite_conn *conn, enum sqlite_statement which,
     int code = sqlite_conn_statement(conn, which, &statement, error);
     if (code)
         return code;
-    sqlite_bind_range(statement, range);
-    return sqlite_salvage_list(conn, statement, keys, error);
+    code = sqlite_bind_range(conn, statement, range, error);
+    return code ? code : sqlite_salvage_list(conn, statement, keys, error);
 }
 
 int sqlite_salvage_index(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys,

@@ -15,11 +15,14 @@ struct scan {
     int has_limit, is_stopped; /* by visit, or by the limit */
 };
 
-/* Copies the key: it may be moved on while the statement runs. */
-void sqlite_bind_range(sqlite3_stmt *statement, const struct store_range *range) {
+/* Copies the key: it may be moved on while the statement runs. A copy that found no memory would be NULL. */
+int sqlite_bind_range(struct sqlite_conn *conn, sqlite3_stmt *statement, const struct store_range *range,
+                      struct hf_error *error) {
     const char *kind = range->after_id ? range->after_kind : range->kind ? range->kind : "";
-    sqlite3_bind_text(statement, 1, kind, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(statement, 2, range->after_id ? range->after_id : "", -1, SQLITE_TRANSIENT);
+    int rc = sqlite3_bind_text(statement, 1, kind, -1, SQLITE_TRANSIENT);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(statement, 2, range->after_id ? range->after_id : "", -1, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? 0 : sqlite_conn_error(conn, rc, error);
 }
 
 static void copy(char *to, const char *text, size_t room) {
@@ -69,7 +72,7 @@ static int give_rows(struct scan *scan, struct hf_error *error) {
                                   &statement, error);
     if (code)
         return code;
-    sqlite_bind_range(statement, &scan->range);
+    code = sqlite_bind_range(scan->conn, statement, &scan->range, error);
     while (code == 0 && !scan->is_stopped && (rc = sqlite3_step(statement)) == SQLITE_ROW)
         code = give_row(scan, statement, error);
     if (code == 0 && !scan->is_stopped && rc != SQLITE_DONE)
@@ -109,8 +112,9 @@ static int give_next(struct scan *scan, int *ret_is_named, struct hf_error *erro
     if (code)
         return code;
     vec_init(&keys);
-    sqlite_bind_range(statement, &scan->range);
-    code = sqlite_salvage_list(scan->conn, statement, &keys, error);
+    code = sqlite_bind_range(scan->conn, statement, &scan->range, error);
+    if (code == 0)
+        code = sqlite_salvage_list(scan->conn, statement, &keys, error);
     const struct sqlite_key *key = keys.count ? keys.items[0] : NULL;
     *ret_is_named = code == 0 && key && is_ahead(scan, key->kind, key->id);
     if (*ret_is_named)

@@ -26,7 +26,7 @@ static int kernel_lock(struct sqlite_file *file, enum os_lock lock, int byte) {
     int rc = OS_AGAIN(os_lock_range(file->vfs->os, file->vfs->shm.fd, lock, byte, 1));
     if (rc == 0)
         return SQLITE_OK;
-    if (rc == -EAGAIN || rc == -EACCES)
+    if (rc == -EAGAIN) /* EACCES would be the system's no, not another program's lock */
         return SQLITE_BUSY;
     return sqlite_file_fail(file, rc, SQLITE_IOERR_SHMLOCK);
 }

@@ -52,9 +52,7 @@ static const struct mutant_reason sqlite_reasons[] = {
     {"open: fsync folder aside, *", "what is kept aside is of others: no record is missed"},
 /* clang-format on */
 static const struct mutant_reason batch_reasons[] = {
-    TREE_REASONS{"open: fsync index.db-wal, from the front",
-                 "the sync of the whole file system that ends the opening carries it"},
-    {NULL, NULL},
+    TREE_REASONS{NULL, NULL},
 };
 static const struct mutant_reason file_reasons[] = {
     TREE_REASONS{"close: syncfs folder .holdfast, *", "every file and its folder were synced on the way"},
