@@ -100,7 +100,7 @@ static int take_frame(struct wal *wal, const uint8_t *frame, struct hf_error *er
     }
     wal->is_broken |= !is_linked;
     int is_commit = is_of_this && get32(frame + AT_COMMIT) != 0;
-    wal->commits = is_linked ? wal->commits + is_commit : is_commit;
+    wal->commits = is_linked ? wal->commits + is_commit : 0; /* a torn frame may have kept its mark of a commit */
     wal->before = stored;
     if (is_linked && is_foreign(wal, frame))
         return damaged(error, "it belongs to another database");
