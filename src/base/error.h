@@ -10,6 +10,7 @@
 
 /* Fill *error (may be NULL) and return code, so that `return error_set(…)` is one line. */
 #define error_set(error, code, ...) error_set_at((error), (code), ERROR_ORIGIN, __VA_ARGS__)
+#define error_no_memory(error)      error_set((error), HF_ERR_NO_MEMORY, "memory is used up")
 
 /* The same from an errno: maps it to our code, appends strerror. `negative_errno` is what the os floor returns. */
 #define error_set_errno(error, negative_errno, ...)                                                                    \

@@ -87,10 +87,10 @@ static int find_place(struct cgroup_root *root, const char *instance, struct hf_
         return error_set(error, HF_ERR_UNSUPPORTED, "this process is in no cgroup of version 2");
     buf_printf(&path, "%s%s/holdfast-%s", mount, strcmp(own, "/") == 0 ? "" : own, instance);
     if (path.failed)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     root->path = buf_take(&path);
     root->group = mem_strdup(root->path + strlen(mount));
-    return root->group != NULL ? 0 : error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+    return root->group != NULL ? 0 : error_no_memory(error);
 }
 
 /* A child moves from our group into one below: the kernel asks for the right to write our own list of processes. */

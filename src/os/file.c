@@ -72,7 +72,7 @@ static int read_to_end(const struct os *os, int fd, size_t max_bytes, struct buf
         /* Files of /proc have no size: ask until nothing comes. One byte over the limit tells that there is more. */
         char *to = buf_reserve(bytes, READ_STEP);
         if (to == NULL)
-            return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+            return error_no_memory(error);
         size_t want = max_bytes - bytes->size < READ_STEP ? max_bytes - bytes->size + 1 : READ_STEP;
         ssize_t got = file_pread_full(os, fd, to, want, (off_t)bytes->size);
         if (got < 0)

@@ -92,7 +92,7 @@ static int write_holder(const struct os *os, int fd, struct hf_error *error) {
     buf_init(&text);
     describe_self(os, &text);
     if (text.failed)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     int result = file_pwrite_full(os, fd, text.data, text.size, 0);
     if (result == 0)
         result = OS_AGAIN(os_truncate(os, fd, (off_t)text.size));

@@ -93,7 +93,7 @@ static int fields_differ(struct source_entry *entry, const struct edit_request *
     if (code < 0)
         return code;
     if (failed < 0 || spec_text(entry->spec, &after) < 0)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     return before.size != after.size || memcmp(before.data, after.data, before.size) != 0;
 }
 

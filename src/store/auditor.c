@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "store/audit.h"
+#include "store/options.h"
 
 enum { INTERVAL_MS = 10000, SHARDS = 5, SHARDS_MAX = 1000 };
 
@@ -143,12 +144,9 @@ static void *audit_until_stopped(void *arg) {
 static int take_options(const struct hf_auditor_options *options, struct hf_auditor_options *ret_options,
                         struct hf_error *error) {
     struct hf_auditor_options filled = {0};
-    if (options && (options->struct_bytes < sizeof options->struct_bytes || options->struct_bytes > sizeof filled))
-        return error_set(error, HF_ERR_INVALID, "struct_bytes of the options is %u, and at most %zu are known",
-                         options->struct_bytes, sizeof filled);
-    if (options)
-        memcpy(&filled, options, options->struct_bytes);
-    filled.struct_bytes = sizeof filled;
+    int code = options_take(options, &filled, sizeof filled, error);
+    if (code != 0)
+        return code;
     if (filled.shards > SHARDS_MAX)
         return error_set(error, HF_ERR_INVALID, "shards is %u, and at most %d are possible", filled.shards, SHARDS_MAX);
     filled.shards = filled.shards ? filled.shards : SHARDS;

@@ -11,10 +11,6 @@
 
 #include "base/mem.h"
 
-static int no_memory(struct hf_error *error) {
-    return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-}
-
 /* ---- life ---- */
 
 static int memory_open(const struct os *os, const char *rest, const struct hf_store_options *options,
@@ -25,7 +21,7 @@ static int memory_open(const struct os *os, const char *rest, const struct hf_st
         return error_set(error, HF_ERR_INVALID, "'memory:' takes nothing behind the colon");
     struct memory *self = MEM_NEW(struct memory);
     if (!self)
-        return no_memory(error);
+        return error_no_memory(error);
     self->base.ops = &store_memory_ops;
     pthread_rwlock_init(&self->lock, NULL);
     table_init(&self->table);
@@ -111,7 +107,7 @@ static int memory_change(struct store_backend *backend, const struct store_chang
     char key[HF_KIND_MAX + HF_ID_MAX + 2];
     struct pending *pending = MEM_NEW(struct pending);
     if (!pending)
-        return no_memory(error);
+        return error_no_memory(error);
     choose_slot(self, pending, change->kind, change->id);
     pending->row = version_new(change, 1);
     pending->event = version_new(change, 0);
@@ -124,7 +120,7 @@ static int memory_change(struct store_backend *backend, const struct store_chang
     /* From here on abort frees it. */
     if (!pending->slot || !pending->row || !pending->event ||
         map_set(&self->by_key, key, make_key(change->kind, change->id, key), pending, NULL) != 0)
-        return no_memory(error);
+        return error_no_memory(error);
     return 0;
 }
 

@@ -80,10 +80,10 @@ static int add_change(struct hf_batch *batch, struct batch_change *change, struc
     if (change->copied.is_later && !change->copied.who)
         return error_set(error, HF_ERR_INVALID, "it is in the batch already");
     if (vec_push(&batch->changes, change) != 0)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     if (!change->copied.is_later && map_set(&batch->keys, change->kind, key_bytes, change, NULL) != 0) {
         batch->changes.count--;
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     }
     batch->bytes += change->json_bytes;
     batch->bytes_to_hash += change->json_bytes;

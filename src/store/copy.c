@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "store/store.h"
+#include "store/options.h"
 
 /* ---- batches under way ---- */
 
@@ -226,12 +227,9 @@ static int run(struct copy *copy, struct hf_error *error) {
 }
 
 static int take_options(const struct hf_copy_options *options, struct copy *copy, struct hf_error *error) {
-    if (options &&
-        (options->struct_bytes < sizeof options->struct_bytes || options->struct_bytes > sizeof copy->options))
-        return error_set(error, HF_ERR_INVALID, "struct_bytes of the options is %u, and at most %zu are known",
-                         options->struct_bytes, sizeof copy->options);
-    if (options)
-        memcpy(&copy->options, options, options->struct_bytes);
+    int code = options_take(options, &copy->options, sizeof copy->options, error);
+    if (code != 0)
+        return code;
     return copy->from == copy->to ? error_set(error, HF_ERR_INVALID, "both are the same store") : 0;
 }
 

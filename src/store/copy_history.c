@@ -44,7 +44,7 @@ static int keep_version(void *arg, const struct hf_record *record, int code) {
         copy->json_bytes = 0;
     if (vec_push(&versions->found, copy) != 0) {
         hf_record_free(&copy);
-        return error_set(versions->error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(versions->error);
     }
     versions->bytes += copy->json_bytes;
     while (versions->first + 1 < versions->found.count &&

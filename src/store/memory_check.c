@@ -125,7 +125,7 @@ int memory_check(struct store_backend *backend, struct hf_check_cursor *cursor, 
     if (code == 0)
         code = check_slice(&checking, &slice, error);
     else
-        code = error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        code = error_no_memory(error);
     if (code == 0)
         go_on(cursor, &slice, result);
     if (code == 0)

@@ -4,10 +4,6 @@
 #include "base/mem.h"
 #include "store/memory_backend.h"
 
-static int no_memory(struct hf_error *error) {
-    return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-}
-
 static struct version *use_current(struct memory *self, enum store_view view, const char *kind, const char *id) {
     const struct pending *pending = view == STORE_IN_TRANSACTION ? memory_find_pending(self, kind, id) : NULL;
     if (pending)
@@ -52,7 +48,7 @@ static int collect(struct vec *versions, struct version *version) {
 
 /* Gives the rows to visit, and lets go of them. collected: what collecting them said. */
 static int visit_all(struct vec *versions, int collected, hf_record_visit visit, void *arg, struct hf_error *error) {
-    int code = collected == 0 ? 0 : no_memory(error);
+    int code = collected == 0 ? 0 : error_no_memory(error);
     for (size_t i = 0; i < versions->count && code == 0; i++) {
         const struct version *version = versions->items[i];
         struct hf_record record = *version->record;
@@ -154,7 +150,7 @@ int memory_events(struct store_backend *backend, uint64_t since, uint64_t limit,
                          (unsigned long long)compacted);
         error_hint(error, "scan the records, and go on from the revision of before the scan");
     } else if (collected != 0) {
-        code = no_memory(error);
+        code = error_no_memory(error);
     }
     for (size_t i = 0; i < events.count && code == 0; i++)
         code = visit_event(events.items[i], visit, arg);

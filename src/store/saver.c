@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/saver_inside.h"
+#include "store/options.h"
 
 enum { INTERVAL_MS = 10000, BATCH = 50, BATCH_MAX = 100000, THREADS = 20, WARNING_DIRTY = 500, CRITICAL_DIRTY = 1000 };
 
@@ -79,12 +80,11 @@ int64_t saver_due_in_ms(struct hf_saver *saver) {
 
 static int take_options(const struct hf_saver_options *options, struct hf_saver_options *ret_options,
                         struct hf_error *error) {
+    static const struct hf_saver_options none = {.struct_bytes = 0}; /* they are needed: refused like an empty struct */
     struct hf_saver_options filled = {0};
-    if (!options || options->struct_bytes < sizeof options->struct_bytes || options->struct_bytes > sizeof filled)
-        return error_set(error, HF_ERR_INVALID, "struct_bytes of the options is %u, and at most %zu are known",
-                         options ? options->struct_bytes : 0, sizeof filled);
-    memcpy(&filled, options, options->struct_bytes);
-    filled.struct_bytes = sizeof filled;
+    int code = options_take(options ? options : &none, &filled, sizeof filled, error);
+    if (code != 0)
+        return code;
     if (!filled.give)
         return error_set(error, HF_ERR_INVALID, "there is no 'give' to ask for documents");
     if (filled.durability != HF_SOON && filled.durability != HF_COMMIT)
@@ -149,7 +149,7 @@ static int start(struct hf_saver *saver, const struct hf_saver_options *options,
         return code;
     saver->who = mem_strdup(saver->options.who ? saver->options.who : "");
     if (!saver->who)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     saver->options.who = saver->who;
     saver->threads = count_threads(saver, setup);
     return saver->without_thread ? 0 : start_thread(saver, error);

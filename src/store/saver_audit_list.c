@@ -12,7 +12,7 @@ int saver_audit_add(struct audit *audit, struct saver_key *key, void *tag, enum 
         size_t room = audit->room ? audit->room * 2 : FIRST_ROOM;
         struct subject *larger = mem_realloc(audit->subjects, room, sizeof *larger);
         if (!larger)
-            return error_set(&audit->error, HF_ERR_NO_MEMORY, "memory is used up");
+            return error_no_memory(&audit->error);
         audit->subjects = larger;
         audit->room = room;
     }

@@ -22,7 +22,7 @@ static int remember(struct hf_saver *saver, const struct hf_record *record, uint
         return 0;
     struct saver_key *key = saver_keys_add(&saver->keys, hash, record->kind, record->id);
     if (!key)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     key->flags = SAVER_KNOWN | (saver->is_auditing ? SAVER_SEEN : 0);
     key->text_hash = text_hash;
     key->text_bytes = (uint32_t)record->json_bytes;

@@ -114,7 +114,7 @@ int saver_find_or_add(struct hf_saver *saver, const char *kind, const char *id, 
     if (!key)
         key = saver_keys_add(&saver->keys, hash, kind, id);
     if (!key)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     *ret_key = key;
     return 0;
 }

@@ -16,7 +16,7 @@ static int split_path(struct sqlite_backend *self, const char *path, struct hf_e
     self->folder = slash ? mem_dup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
     self->name = mem_alloc(room);
     if (!self->folder || !self->name)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     snprintf(self->name, room, "./%s", name);
     return 0;
 }

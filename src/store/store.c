@@ -6,6 +6,7 @@
 
 #include "store/key.h"
 #include "store/store_inside.h"
+#include "store/options.h"
 
 enum {
     MAX_DOCUMENT_BYTES = 10 << 20,
@@ -21,12 +22,9 @@ static const struct store_backend_ops *const backends[] = {&store_memory_ops, &s
 static int take_options(const struct hf_store_options *options, struct hf_store_options *ret_options,
                         struct hf_error *error) {
     struct hf_store_options filled = {0};
-    if (options && (options->struct_bytes < sizeof options->struct_bytes || options->struct_bytes > sizeof filled))
-        return error_set(error, HF_ERR_INVALID, "struct_bytes of the options is %u, and at most %zu are known",
-                         options->struct_bytes, sizeof filled);
-    if (options)
-        memcpy(&filled, options, options->struct_bytes);
-    filled.struct_bytes = sizeof filled;
+    int code = options_take(options, &filled, sizeof filled, error);
+    if (code != 0)
+        return code;
     if (filled.max_document_bytes > MAX_DOCUMENT_BYTES_MAX)
         return error_set(error, HF_ERR_INVALID, "max_document_bytes is %u, and at most %u are possible",
                          filled.max_document_bytes, MAX_DOCUMENT_BYTES_MAX);

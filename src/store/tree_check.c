@@ -179,7 +179,7 @@ static int check_files(struct checking *checking, uint64_t max_rows, struct hf_e
     range_behind(cursor->key, after, &range);
     int code = self->inner->ops->scan(self->inner, &range, add_file, checking, error);
     if (code == HF_ERR_NO_MEMORY && error && error->code == 0)
-        code = error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        code = error_no_memory(error);
     if (code == 0)
         code = compare_files(checking, error);
     for (size_t i = 0; i < checking->count && code == 0; i++) {

@@ -52,10 +52,6 @@ struct walk {
     int dir_fd;
 };
 
-static int no_memory(struct hf_error *error) {
-    return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-}
-
 static int make_room(struct tree_keys *keys, size_t more) {
     if (keys->room - keys->count >= more)
         return 0;
@@ -145,7 +141,7 @@ static int refuse_folder(const struct walk *walk, int negative_errno) {
     if (code == HF_ERR_NO_MEMORY || code == HF_ERR_TOO_MANY_FILES)
         return error_set_errno(&walk->part->error, negative_errno, "list '%s'", walk->folder);
     error_set_errno(&why, negative_errno, "cannot be listed");
-    return add_notice(walk, "unreadable_file", "", why.message) == 0 ? 0 : no_memory(&walk->part->error);
+    return add_notice(walk, "unreadable_file", "", why.message) == 0 ? 0 : error_no_memory(&walk->part->error);
 }
 
 static int list_folder(struct lister *lister, struct part *part, const char *folder) {
@@ -196,7 +192,7 @@ static int end_part(void *arg, size_t index) {
     for (size_t i = 0; i < part->notices.count; i++)
         tell(lister, part->notices.items[i]);
     if (make_room(all, part->keys.count) != 0)
-        return no_memory(&part->error);
+        return error_no_memory(&part->error);
     if (part->keys.count > 0)
         memcpy(all->items + all->count, part->keys.items, part->keys.count * sizeof *all->items);
     all->count += part->keys.count;

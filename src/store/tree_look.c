@@ -45,10 +45,6 @@ static void judge(struct tree_look *look, int code, const char *what, const char
     snprintf(look->text, sizeof look->text, "%s", text);
 }
 
-static int no_memory(struct hf_error *error) {
-    return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-}
-
 /* A call on the file failed: that is what is told of it, unless it is us who lack something. */
 static int judge_errno(struct tree_look *look, const char *step, int negative_errno, struct hf_error *error) {
     int code = negative_errno == -ENOTDIR ? HF_ERR_NOT_FOUND : error_code_of_errno(negative_errno);
@@ -74,7 +70,7 @@ static int read_bytes(struct tree_reader *reader, int fd, size_t size, struct tr
     buf_clear(&reader->bytes);
     char *to = buf_reserve(&reader->bytes, size + 1);
     if (!to)
-        return no_memory(error);
+        return error_no_memory(error);
     ssize_t got = file_pread_full(reader->os, fd, to, size + 1, 0);
     if (got < 0)
         return judge_errno(look, "read", (int)got, error);
@@ -124,7 +120,7 @@ static int check_uuid(const struct tree_reader *reader, const struct tree_path *
     if (uuid)
         judge_uuid(path, uuid, bytes, look);
     arena_fini(&arena);
-    return uuid ? 0 : no_memory(error);
+    return uuid ? 0 : error_no_memory(error);
 }
 
 /* What look->stat tells, then what the bytes tell. */
@@ -152,7 +148,7 @@ static int look_once(struct tree_reader *reader, const struct tree_path *path, i
     code = json_hash(&reader->doc, &reader->scratch, reader->bytes.data, reader->bytes.size, &reader->limits,
                      look->hash, &problem);
     if (code == HF_ERR_NO_MEMORY)
-        return no_memory(error);
+        return error_no_memory(error);
     if (code == 0)
         return check_uuid(reader, path, look, error);
     judge_json(reader, &problem, look);

@@ -102,7 +102,7 @@ static int sorted_keys(struct tree_backend *self, const struct map *map, struct 
     int result = add_keys(map, keys);
     pthread_mutex_unlock(&self->maps);
     if (result != 0)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     if (keys->count > 1)
         qsort(keys->items, keys->count, sizeof *keys->items, compare_keys);
     return 0;

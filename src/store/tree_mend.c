@@ -51,7 +51,7 @@ static int take(struct mending *m, enum store_mend *ret_mend, struct buf *ret_js
     buf_clear(ret_json);
     buf_add(ret_json, m->worker->reader.bytes.data, m->worker->reader.bytes.size);
     if (ret_json->failed)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     if (m->record)
         memcpy(ret_if_hash, m->record->hash, HF_HASH_BYTES);
     else

@@ -13,7 +13,7 @@ static int join_text(const char *folder, const char *rest, char **ret_path, stru
     buf_printf(&path, "%s%s", folder, rest);
     if (path.failed) {
         buf_fini(&path);
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     }
     *ret_path = buf_take(&path);
     return 0;
@@ -174,7 +174,7 @@ static int new_backend(const struct os *os, const char *rest, const struct hf_st
     struct tree_backend *self = MEM_NEW(struct tree_backend);
     if (!self) {
         tree_options_fini(&parsed);
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     }
     self->base.ops = &store_tree_ops;
     self->os = os;

@@ -225,7 +225,7 @@ int tree_raw_open(const struct os *os, int take_root_fd, const struct tree_optio
     struct tree_raw *self = MEM_NEW(struct tree_raw);
     if (!self) {
         (void)os_close(os, take_root_fd);
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     }
     self->base.ops = &raw_ops;
     self->os = os;

@@ -44,7 +44,7 @@ struct reconcile {
 };
 
 static int no_memory(struct reconcile *re) {
-    return error_set(re->error, HF_ERR_NO_MEMORY, "memory is used up");
+    return error_no_memory(re->error);
 }
 
 /* ---- what is told ---- */

@@ -30,7 +30,7 @@ static uint64_t print_of(const struct stat *stat) {
 int tree_seen_new(struct tree_seen **ret_seen, struct hf_error *error) {
     struct tree_seen *seen = MEM_NEW(struct tree_seen);
     if (!seen)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     *ret_seen = seen;
     return 0;
 }

@@ -254,7 +254,7 @@ static int list_behind(struct tree_backend *self, const struct tree_mark *mark, 
         error_clear(error);
         code = inner->ops->scan(inner, &all, add_record, behind, error);
     }
-    return behind->is_full ? error_set(error, HF_ERR_NO_MEMORY, "memory is used up") : code;
+    return behind->is_full ? error_no_memory(error) : code;
 }
 
 static int write_behind(struct tree_backend *self, const struct behind *behind, struct hf_error *error) {
@@ -265,7 +265,7 @@ static int write_behind(struct tree_backend *self, const struct behind *behind, 
     vec_init(&keys);
     while (code == 0 && (entry = map_next(&behind->keys, &position)) != NULL)
         if (vec_push(&keys, entry->key) != 0)
-            code = error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+            code = error_no_memory(error);
     if (code == 0)
         code = tree_write_keys(self, &keys, 1, error);
     vec_fini(&keys);

@@ -33,7 +33,7 @@ int tree_workers_new(struct tree_backend *self, unsigned count, struct tree_work
                      struct hf_error *error) {
     struct tree_worker *workers = mem_zalloc(count, sizeof *workers);
     if (!workers)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     for (unsigned i = 0; i < count; i++) {
         tree_reader_init(&workers[i].reader, self->os, self->root_fd, &self->limits);
         json_init(&workers[i].doc);
@@ -92,7 +92,7 @@ int tree_stage_add(struct tree_stage *stage, const struct tree_entry *entry, str
     }
     tree_key(entry->kind, entry->id, key);
     if (grow(stage) != 0 || map_set(&stage->keys, key, strlen(key), (void *)(stage->count + 1), NULL) != 0)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     stage->items[stage->count++] = *entry;
     return 0;
 }

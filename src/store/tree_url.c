@@ -8,10 +8,6 @@
 
 enum { THREADS_MAX = 256 };
 
-static int no_memory(struct hf_error *error) {
-    return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
-}
-
 static int hex_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -78,14 +74,14 @@ static int set_ours(struct tree_options *options, char *value, struct hf_error *
         count += *at == ',';
     options->ours = mem_zalloc(count + 1, sizeof *options->ours);
     if (!options->ours)
-        return no_memory(error);
+        return error_no_memory(error);
     char *kind, *rest = value;
     for (size_t i = 0; (kind = strsep(&rest, ",")); i++) {
         if (ids_check_kind(kind, NULL) != 0)
             return refuse_value("ours", kind, "kinds, joined by ','", error);
         options->ours[i] = mem_strdup(kind);
         if (!options->ours[i])
-            return no_memory(error);
+            return error_no_memory(error);
     }
     return 0;
 }
@@ -140,7 +136,7 @@ static int parse(char *text, struct tree_options *options, struct hf_error *erro
         return HF_ERR_INVALID;
     }
     options->folder = mem_strdup(folder);
-    int code = options->folder ? 0 : no_memory(error);
+    int code = options->folder ? 0 : error_no_memory(error);
     unsigned is_set = 0;
     while (code == 0 && (option = strsep(&rest, "&")))
         code = parse_option(options, option, &is_set, error);
@@ -150,7 +146,7 @@ static int parse(char *text, struct tree_options *options, struct hf_error *erro
 int tree_options_parse(const char *rest, struct tree_options *ret_options, struct hf_error *error) {
     struct tree_options options = {0};
     MEM_AUTO char *text = mem_strdup(rest);
-    int code = text ? parse(text, &options, error) : no_memory(error);
+    int code = text ? parse(text, &options, error) : error_no_memory(error);
     if (code == 0)
         *ret_options = options;
     else

@@ -58,7 +58,7 @@ int tree_walk_files(const struct tree_walk *walk, const struct tree_key *keys, s
     MEM_AUTO struct tree_reader *readers = mem_zalloc(threads, sizeof *readers);
     MEM_AUTO struct place *places = mem_zalloc(run.ahead, sizeof *places);
     if (!readers || !places)
-        return error_set(error, HF_ERR_NO_MEMORY, "memory is used up");
+        return error_no_memory(error);
     for (unsigned i = 0; i < threads; i++) {
         tree_reader_init(&readers[i], walk->os, walk->root_fd, &walk->limits);
         readers[i].layout = walk->layout;
