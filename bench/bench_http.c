@@ -13,38 +13,18 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #include "api/credential.h"
 #include "api/http.h"
 
-enum {
-    CONNECTIONS = 64,
-    DOCUMENTS = 5000,
-    DOCUMENT_BYTES = 2500,
-    ROUNDS = 3,
-    REQUEST_ROOM = 4096,
-    REPLY_ROOM = 8192,
-    ID_DIGITS = 8
-};
+enum { CONNECTIONS = 64, PAGES = 5000, ROUNDS = 3, REQUEST_ROOM = 4096, REPLY_ROOM = 8192, ID_DIGITS = 8 };
 static const double round_seconds = 1.5;
 
-static void must(int condition, const char *what) {
-    if (condition)
-        return;
-    fprintf(stderr, "bench_http: %s failed\n", what);
-    exit(1);
-}
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* Some fifty members; `turn` makes it another document. */
-static size_t make_document(unsigned turn, char *out) {
+/* Some fifty members; `turn`, always of as many digits, makes it another page. */
+static size_t make_page(unsigned turn, char *out) {
     size_t size = (size_t)sprintf(out, "{\"turn\":%0*u", ID_DIGITS, turn + 10000000u);
     for (unsigned i = 0; size < DOCUMENT_BYTES - 60; i++)
         size += (size_t)sprintf(out + size, ",\"member_%02u\":\"the text of member %u, as pages have it\"", i, i);
@@ -95,9 +75,9 @@ static void fill(struct hf_store *store) {
     char id[32];
     struct hf_batch *batch = NULL;
     must(hf_batch_new("bench", &batch, NULL) == 0, "make a batch");
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < PAGES; i++) {
         snprintf(id, sizeof id, "%0*u", ID_DIGITS, i);
-        size_t bytes = make_document(i, document);
+        size_t bytes = make_page(i, document);
         must(hf_batch_put(batch, "page", id, document, bytes, NULL, NULL) == 0, "fill a batch");
     }
     must(hf_store_commit(store, &batch, NULL, NULL) == 0, "fill the store");
@@ -162,7 +142,7 @@ static void set_digits(char *at, unsigned value) {
 }
 
 static void send_next(struct client *client, unsigned number) {
-    set_digits(client->request + client->id_at, number * 2654435761u % DOCUMENTS);
+    set_digits(client->request + client->id_at, number * 2654435761u % PAGES);
     if (client->turn_at)
         set_digits(client->request + client->turn_at, 20000000u + number);
     client->got = client->wanted = 0;
@@ -198,7 +178,7 @@ static void open_client(struct client *client, const struct announcement *server
                                                   "%0*d HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n",
                                                   ID_DIGITS, 0, server->token);
     if (is_put) {
-        size_t bytes = make_document(0, document);
+        size_t bytes = make_page(0, document);
         size += (size_t)sprintf(client->request + size, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                                 bytes);
         client->turn_at = size + 8;
@@ -258,9 +238,8 @@ static void measure(const char *url, double ret_rates[2]) {
     waitpid(pid, NULL, 0);
 }
 
-static void report(const char *name, double value, double limit) {
-    printf("%s %.0f req/s %.0f %.2f\n", name, value, limit, limit / value);
-    fflush(stdout);
+static void report_rate(const char *name, double value, double limit) {
+    report(name, value, "req/s", limit, limit / value);
 }
 
 int main(void) {
@@ -268,9 +247,9 @@ int main(void) {
     measure(NULL, bare);
     measure("memory:", memory);
     measure("sqlite:bench_http.db", durable);
-    report("http_get", durable[0], bare[0]);
-    report("http_get_memory", memory[0], bare[0]);
-    report("http_put", durable[1], bare[1]);
-    report("http_put_memory", memory[1], bare[1]);
+    report_rate("http_get", durable[0], bare[0]);
+    report_rate("http_get_memory", memory[0], bare[0]);
+    report_rate("http_put", durable[1], bare[1]);
+    report_rate("http_put_memory", memory[1], bare[1]);
     return 0;
 }

@@ -1,25 +1,20 @@
 /* How fast a document's hash is made from its text: read, canonical form, XXH3-128; held against XXH3-128 of the same
  * bytes as they stand. One line for each measure: name value unit limit ratio (ratio: how often slower than the limit).
  */
+#include "measure.h"
+
 #include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { DOCUMENTS = 4096, ROUNDS = 7, DAYS = 7 };
+enum { WATCHES = 4096, ROUNDS = 7, DAYS = 7 };
 
 struct document {
     char *text;
     size_t bytes;
 };
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static void put_schedule(struct json_writer *writer) {
     static const char *const days[DAYS] = {"monday", "tuesday",  "wednesday", "thursday",
@@ -117,7 +112,7 @@ static void put_members(struct json_writer *writer, unsigned seed) {
     }
 }
 
-static struct document make_document(unsigned seed) {
+static struct document make_watch(unsigned seed) {
     struct buf out;
     struct json_writer writer;
     buf_init(&out);
@@ -139,7 +134,7 @@ static struct document make_document(unsigned seed) {
 
 static double seconds_of_json(const struct document *documents, struct json_doc *doc, struct buf *scratch) {
     double start = seconds_now();
-    for (int i = 0; i < DOCUMENTS; i++) {
+    for (int i = 0; i < WATCHES; i++) {
         uint8_t hash[HASH_BYTES];
         if (json_hash(doc, scratch, documents[i].text, documents[i].bytes, NULL, hash, NULL) < 0)
             abort();
@@ -149,7 +144,7 @@ static double seconds_of_json(const struct document *documents, struct json_doc 
 
 static double seconds_of_reading(const struct document *documents, struct json_doc *doc) {
     double start = seconds_now();
-    for (int i = 0; i < DOCUMENTS; i++)
+    for (int i = 0; i < WATCHES; i++)
         if (json_read(doc, documents[i].text, documents[i].bytes, NULL, NULL) < 0)
             abort();
     return seconds_now() - start;
@@ -158,7 +153,7 @@ static double seconds_of_reading(const struct document *documents, struct json_d
 static double seconds_of_limit(const struct document *documents) {
     double start = seconds_now();
     unsigned sum = 0;
-    for (int i = 0; i < DOCUMENTS; i++) {
+    for (int i = 0; i < WATCHES; i++) {
         uint8_t hash[HASH_BYTES];
         hash_bytes(documents[i].text, documents[i].bytes, hash);
         sum += hash[0];
@@ -175,10 +170,10 @@ static void keep_least(double *least, double seconds) {
 }
 
 static void bench_json(void) {
-    static struct document documents[DOCUMENTS];
+    static struct document documents[WATCHES];
     size_t total = 0;
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
-        documents[i] = make_document(i);
+    for (unsigned i = 0; i < WATCHES; i++) {
+        documents[i] = make_watch(i);
         total += documents[i].bytes;
     }
     struct json_doc doc;
@@ -192,9 +187,9 @@ static void bench_json(void) {
         keep_least(&limit, seconds_of_limit(documents));
     }
     double mb = (double)total / 1e6;
-    printf("json_hash %.0f MB/s %.0f %.1f\n", mb / hash, mb / limit, hash / limit);
-    printf("json_read %.0f MB/s %.0f %.1f\n", mb / read, mb / limit, read / limit);
-    for (int i = 0; i < DOCUMENTS; i++)
+    report("json_hash", mb / hash, "MB/s", mb / limit, hash / limit);
+    report("json_read", mb / read, "MB/s", mb / limit, read / limit);
+    for (int i = 0; i < WATCHES; i++)
         mem_free(documents[i].text);
     json_fini(&doc);
     buf_fini(&scratch);

@@ -17,7 +17,7 @@
 #include "holdfast.h"
 #include "measure.h"
 
-enum { ROUNDS = 5, SAVE_ROUNDS = 3, DIRTY = DOCUMENTS / 100, SHARDS = 5, FILE_THREADS = 2, SYNC_EVERY = 1000 };
+enum { ROUNDS = 5, SAVE_ROUNDS = 3, DIRTY = STORE_DOCUMENTS / 100, SHARDS = 5, FILE_THREADS = 2, SYNC_EVERY = 1000 };
 
 static struct hf_error error;
 
@@ -35,7 +35,7 @@ static struct document {
     char *text; /* NULL: made when it is asked for */
     size_t bytes;
     unsigned turn;
-} documents[DOCUMENTS];
+} documents[STORE_DOCUMENTS];
 
 static void renew(unsigned number) {
     struct document *document = &documents[number];
@@ -47,7 +47,7 @@ static void renew(unsigned number) {
 }
 
 static void hold_documents(void) {
-    for (unsigned i = 0; i < DOCUMENTS; i++)
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++)
         documents[i].text = make_document(i, documents[i].turn, &documents[i].bytes);
 }
 
@@ -67,7 +67,7 @@ static int give(void *arg, const char *kind, const char *id, void *tag, struct h
 
 static int each(void *arg, hf_key_visit visit, void *visit_arg) {
     (void)arg;
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         int code = visit(visit_arg, "watch", documents[i].id, &documents[i]);
         if (code != 0)
             return code;
@@ -97,10 +97,10 @@ static double save_all(struct hf_saver *saver) {
 
 static double save_dirty(struct hf_saver *saver, unsigned round) {
     for (unsigned i = 0; i < DIRTY; i++)
-        renew((i * 97 + round * 31) % DOCUMENTS);
+        renew((i * 97 + round * 31) % STORE_DOCUMENTS);
     double start = seconds_now();
     for (unsigned i = 0; i < DIRTY; i++) {
-        struct document *document = &documents[(i * 97 + round * 31) % DOCUMENTS];
+        struct document *document = &documents[(i * 97 + round * 31) % STORE_DOCUMENTS];
         must_be_0(hf_saver_mark(saver, "watch", document->id, document, HF_STANDARD, &error));
     }
     must_be_0(hf_saver_flush(saver, &error));
@@ -121,7 +121,7 @@ static double load(const char *url) {
     struct hf_saver *saver = open_saver(store);
     must_be_0(hf_saver_load(saver, "watch", count_record, &count, &error));
     double seconds = seconds_now() - start;
-    must(count == DOCUMENTS, "load all");
+    must(count == STORE_DOCUMENTS, "load all");
     must_be_0(hf_saver_close(&saver, &error));
     hf_store_close(&store);
     return seconds;
@@ -144,9 +144,9 @@ static double write_once(const char *name) {
     buf_init(&all);
     double start = seconds_now();
     int fd = open_file(name, O_CREAT | O_EXCL);
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         buf_add(&all, documents[i].text, documents[i].bytes);
-        if (all.size < 1 << 20 && i + 1 < DOCUMENTS)
+        if (all.size < 1 << 20 && i + 1 < STORE_DOCUMENTS)
             continue;
         write_fully(fd, all.data, all.size, at);
         at += (off_t)all.size;
@@ -167,7 +167,7 @@ struct maker {
 static void *make_files(void *arg) {
     const struct maker *maker = arg;
     char path[128];
-    for (unsigned i = maker->first; i < DOCUMENTS; i += FILE_THREADS) {
+    for (unsigned i = maker->first; i < STORE_DOCUMENTS; i += FILE_THREADS) {
         snprintf(path, sizeof path, "%s/%s", maker->root, documents[i].id);
         must(mkdir(path, 0700) == 0, "mkdir");
         strcat(path, "/watch.json");
@@ -205,7 +205,7 @@ static double read_once(const char *name) {
     off_t at = 0;
     int fd = open_file(name, 0);
     double start = seconds_now();
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         must(pread(fd, text, documents[i].bytes, at) == (ssize_t)documents[i].bytes, "pread");
         sum += hash64(text, documents[i].bytes, 0);
         at += (off_t)documents[i].bytes;
@@ -219,7 +219,7 @@ static double read_once(const char *name) {
 static double hash_once(void) {
     uint64_t sum = 0;
     double start = seconds_now();
-    for (unsigned i = 0; i < DOCUMENTS; i++)
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++)
         sum += hash64(documents[i].text, documents[i].bytes, 0);
     must(sum != 0, "hash");
     return seconds_now() - start;
@@ -305,7 +305,7 @@ static void bench_memory(const char *name) {
     must(pid >= 0, "fork");
     if (pid == 0) {
         char url[64];
-        for (unsigned i = 0; i < DOCUMENTS; i++)
+        for (unsigned i = 0; i < STORE_DOCUMENTS; i++)
             documents[i].text = NULL;
         url_of(name, SAVE_ROUNDS, url);
         double before = peak_memory_mib();
@@ -325,7 +325,7 @@ static void bench_memory(const char *name) {
 
 int main(int count, char **names) {
     static const char *const backends[] = {"sqlite", "tree"};
-    for (unsigned i = 0; i < DOCUMENTS; i++)
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++)
         make_id(i, documents[i].id);
     for (int i = 0; i < 2; i++)
         if (count < 2 || strcmp(names[1], backends[i]) == 0)

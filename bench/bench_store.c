@@ -27,15 +27,15 @@ enum {
 static struct {
     char *text;
     size_t bytes;
-} documents[DOCUMENTS];
+} documents[STORE_DOCUMENTS];
 static size_t documents_bytes;
 
 static void make_documents(void) {
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         documents[i].text = make_document(i, 0, &documents[i].bytes);
         documents_bytes += documents[i].bytes;
     }
-    printf("# %d documents, %zu bytes each on average\n", DOCUMENTS, documents_bytes / DOCUMENTS);
+    printf("# %d documents, %zu bytes each on average\n", STORE_DOCUMENTS, documents_bytes / STORE_DOCUMENTS);
 }
 
 /* ---- files ---- */
@@ -185,7 +185,7 @@ static void *call(void *arg) {
     const struct caller *caller = arg;
     char id[32];
     for (unsigned i = 0; i < CALLER_COMMITS; i++) {
-        unsigned which = (caller->number * CALLER_COMMITS + i + caller->turn * 7919) % DOCUMENTS;
+        unsigned which = (caller->number * CALLER_COMMITS + i + caller->turn * 7919) % STORE_DOCUMENTS;
         snprintf(id, sizeof id, "%u-%u", caller->number, i);
         if (caller->store)
             put(caller->store, id, documents[which].text, documents[which].bytes);
@@ -238,7 +238,7 @@ static double save_all(struct hf_store *store) {
     char id[32];
     double start = seconds_now();
     must(hf_batch_new("bench", &batch, NULL) == 0, "hf_batch_new");
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         snprintf(id, sizeof id, "%08x-%05u", i * 2654435761u, i);
         must(hf_batch_put(batch, "page", id, documents[i].text, documents[i].bytes, NULL, NULL) == 0, "hf_batch_put");
     }
@@ -252,9 +252,9 @@ static double write_all(const char *name) {
     double start = seconds_now();
     int fd = open_file(name, O_CREAT | O_EXCL);
     off_t at = 0;
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         buf_add(&all, documents[i].text, documents[i].bytes);
-        if (all.size < 1 << 20 && i + 1 < DOCUMENTS)
+        if (all.size < 1 << 20 && i + 1 < STORE_DOCUMENTS)
             continue;
         write_fully(fd, all.data, all.size, at);
         at += (off_t)all.size;
@@ -301,7 +301,7 @@ static double read_all(int fd) {
     off_t at = 0;
     uint64_t sum = 0;
     double start = seconds_now();
-    for (unsigned i = 0; i < DOCUMENTS; i++) {
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++) {
         must(pread(fd, text, documents[i].bytes, at) == (ssize_t)documents[i].bytes, "pread");
         sum += hash64(text, documents[i].bytes, 0);
         at += (off_t)documents[i].bytes;
@@ -352,7 +352,7 @@ int main(int count, char **names) {
         bench_first_save();
     if (is_wanted(count, names, "load"))
         bench_load();
-    for (unsigned i = 0; i < DOCUMENTS; i++)
+    for (unsigned i = 0; i < STORE_DOCUMENTS; i++)
         mem_free(documents[i].text);
     return 0;
 }

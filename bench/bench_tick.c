@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 #include "base/json.h"
 #include "run/life.h"
 #include "run/source.h"
@@ -25,15 +27,8 @@ static const char ECHO[] = "import json, sys\nfor line in sys.stdin:\n"
                            "    sys.stdout.write(json.dumps(json.loads(line)) + '\\n')\n    sys.stdout.flush()\n";
 static const char SOURCE[] = "import time\ndef fetch_data():\n    return {'timestamp': time.time(), 'value': 42}\n";
 
-static void must(int is_good, const char *what) {
-    if (is_good)
-        return;
-    fprintf(stderr, "bench_tick: %s\n", what);
-    exit(70);
-}
-
 static double now_us(void) {
-    return (double)os_now_ns(os_real(), OS_CLOCK_MONOTONIC) / 1e3;
+    return seconds_now() * 1e6;
 }
 
 /* ---- the limit: a pipe there and a pipe back --------------------------------------------------------------------- */
@@ -45,7 +40,7 @@ struct echo {
 
 static void echo_open(struct echo *echo) {
     int there[2], back[2];
-    must(pipe2(there, O_CLOEXEC) == 0 && pipe2(back, O_CLOEXEC) == 0, "no pipe");
+    must(pipe2(there, O_CLOEXEC) == 0 && pipe2(back, O_CLOEXEC) == 0, "make a pipe");
     const char *argv[] = {"/usr/bin/env", "python3", "-c", ECHO, NULL};
     const char *env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL};
     struct os_spawn spawn = {.argv = argv,
@@ -57,7 +52,7 @@ static void echo_open(struct echo *echo) {
                              .max_open_files = UINT64_MAX,
                              .max_core_bytes = UINT64_MAX,
                              .umask = -1};
-    must(os_spawn(os_real(), &spawn, &echo->child) == 0, "no python3");
+    must(os_spawn(os_real(), &spawn, &echo->child) == 0, "start python3");
     close(there[0]);
     close(back[1]);
     echo->to = there[1];
@@ -69,8 +64,8 @@ static double echo_us(const struct echo *echo, int count) {
     char back[256];
     double began = now_us();
     for (int i = 0; i < count; i++) {
-        must(write(echo->to, LINE, sizeof LINE - 1) == sizeof LINE - 1, "the echo does not read");
-        must(read(echo->from, back, sizeof back) > 0, "the echo does not answer");
+        must(write(echo->to, LINE, sizeof LINE - 1) == sizeof LINE - 1, "write to the echo");
+        must(read(echo->from, back, sizeof back) > 0, "read the echo");
     }
     return (now_us() - began) / count;
 }
@@ -90,15 +85,14 @@ static double write_us(int count, size_t bytes) {
     enum { PLACES = 64 };
     char block[4096];
     int fd = open("tick.log", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    must(fd >= 0 && bytes <= sizeof block, "no file");
+    must(fd >= 0 && bytes <= sizeof block, "open a file");
     memset(block, 'x', sizeof block);
     for (int i = 0; i < PLACES; i++)
-        must(pwrite(fd, block, sizeof block, (off_t)i * (off_t)sizeof block) == sizeof block, "cannot write");
-    must(fsync(fd) == 0, "cannot sync");
+        must(pwrite(fd, block, sizeof block, (off_t)i * (off_t)sizeof block) == sizeof block, "write");
+    must(fsync(fd) == 0, "sync");
     double began = now_us();
     for (int i = 0; i < count; i++)
-        must(pwrite(fd, block, bytes, (off_t)(i % PLACES) * (off_t)sizeof block) > 0 && fdatasync(fd) == 0,
-             "cannot write");
+        must(pwrite(fd, block, bytes, (off_t)(i % PLACES) * (off_t)sizeof block) > 0 && fdatasync(fd) == 0, "write");
     double us = (now_us() - began) / count;
     close(fd);
     return us;
@@ -123,7 +117,7 @@ static void ask(struct tick *tick) {
     run_result_clear(&tick->result);
     tick->result.number = ++tick->number;
     int size = snprintf(line, sizeof line, "{\"run\":%lld}\n", (long long)tick->number);
-    must(world_send(&tick->world->world, tick->child, line, (size_t)size) == 0, "the worker does not read");
+    must(world_send(&tick->world->world, tick->child, line, (size_t)size) == 0, "write to the worker");
 }
 
 static void next(struct tick *tick) {
@@ -158,9 +152,9 @@ static void commit(struct tick *tick) {
     run_result_write_data(&tick->result, "p", &json[2]);
     static const char *const KINDS[] = {"source_state", "source_run", "source_data"};
     tick->committed_bytes = json[0].size + json[1].size + json[2].size;
-    must(hf_batch_new("bench", &batch, NULL) == 0, "no memory");
+    must(hf_batch_new("bench", &batch, NULL) == 0, "make a batch");
     for (int i = 0; i < 3; i++) {
-        must(hf_batch_put(batch, KINDS[i], "p", json[i].data, json[i].size, NULL, NULL) == 0, "no memory");
+        must(hf_batch_put(batch, KINDS[i], "p", json[i].data, json[i].size, NULL, NULL) == 0, "make a batch");
         buf_fini(&json[i]);
     }
     mailbox_commit(tick->world->mailbox, &batch, committed, tick);
@@ -170,8 +164,8 @@ static void replied(void *arg, const char *line, size_t bytes) {
     struct tick *tick = arg;
     struct hf_error error;
     struct run_printed printed;
-    must(line && run_result_from_reply(&tick->result, line, bytes, &error) == 0, "the reply cannot be read");
-    must(tick->result.outcome == RUN_OK, "the run failed");
+    must(line && run_result_from_reply(&tick->result, line, bytes, &error) == 0, "read the reply");
+    must(tick->result.outcome == RUN_OK, "the run");
     run_printed_init(&printed);
     world_take_printed(&tick->world->world, tick->child, &printed);
     run_printed_fini(&printed);
@@ -194,7 +188,7 @@ static double tick_us(struct tick *tick, int count, int with_commit) {
     double began = now_us();
     ask(tick);
     loop_run(tick->loop);
-    must(!tick->is_over, "the worker ended");
+    must(!tick->is_over, "the worker");
     return (now_us() - began) / count;
 }
 
@@ -202,12 +196,12 @@ static void tick_open(struct tick *tick) {
     struct hf_error error;
     struct source_spec *spec = NULL;
     struct process_identity identity;
-    must(hf_store_open("sqlite:tick.db", NULL, &tick->store, &error) == 0, "no store");
-    must(source_declare_kinds(tick->store, &error) == 0, "no store");
-    must(loop_new(os_real(), &tick->loop, &error) == 0, "no loop");
+    must(hf_store_open("sqlite:tick.db", NULL, &tick->store, &error) == 0, "open the store");
+    must(source_declare_kinds(tick->store, &error) == 0, "declare kinds");
+    must(loop_new(os_real(), &tick->loop, &error) == 0, "make a loop");
     struct world_options options = {.os = os_real(), .loop = tick->loop, .store = tick->store, .data_dir = "/"};
-    must(world_real_new(&options, &tick->world, &error) == 0, "no world");
-    must(source_spec_new("p", SOURCE_PYTHON, &spec, &error) == 0, "no memory");
+    must(world_real_new(&options, &tick->world, &error) == 0, "make a world");
+    must(source_spec_new("p", SOURCE_PYTHON, &spec, &error) == 0, "make a source");
     struct run_spawn spawn = {.spec = spec,
                               .nonce = "0123456789abcdef0123456789abcdef",
                               .code = SOURCE,
@@ -215,7 +209,7 @@ static void tick_open(struct tick *tick) {
                               .replied = replied,
                               .exited = exited,
                               .arg = tick};
-    must(world_spawn(&tick->world->world, &spawn, &tick->child, &identity, &error) == 0, "no worker");
+    must(world_spawn(&tick->world->world, &spawn, &tick->child, &identity, &error) == 0, "start a worker");
     source_spec_free(&spec);
     run_result_init(&tick->result);
 }
@@ -230,18 +224,9 @@ static void tick_close(struct tick *tick) {
     loop_free(&tick->loop);
 }
 
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof *values, compare);
-    return values[ROUNDS / 2];
-}
-
-static void print_measure(const char *name, double value, double limit) {
-    printf("%s %.1f us %.1f %.2f\n", name, value, limit, value / limit);
+static void report_us(const char *name, double values[ROUNDS], double limits[ROUNDS]) {
+    double value = median(values, ROUNDS), limit = median(limits, ROUNDS);
+    report(name, value, "us", limit, value / limit);
 }
 
 int main(void) {
@@ -258,8 +243,8 @@ int main(void) {
         durable_limit[i] = limit[i] + write_us(COMMITTED_TICKS, tick.committed_bytes);
         durable[i] = tick_us(&tick, COMMITTED_TICKS, 1);
     }
-    print_measure("python_tick", median(bare), median(limit));
-    print_measure("python_tick_committed", median(durable), median(durable_limit));
+    report_us("python_tick", bare, limit);
+    report_us("python_tick_committed", durable, durable_limit);
     echo_close(&echo);
     tick_close(&tick);
     return 0;

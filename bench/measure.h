@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { DOCUMENTS = 56278, DOCUMENT_BYTES = 2500 };
+enum { STORE_DOCUMENTS = 56278, DOCUMENT_BYTES = 2500 };
 
 double seconds_now(void);
 void must(int condition, const char *what); /* ends the program otherwise */

@@ -47,6 +47,10 @@ static int is_critical(struct health_report *report) {
     char text[TEXT_TIME_BYTES];
     if (report->stopped.code != 0)
         return judge(report, HF_HEALTH_CRITICAL, "the store stopped after an I/O error");
+    if (report->has_auditor && (report->audit.structure > 0 || report->audit.last_error.code == HF_ERR_CORRUPT))
+        return judge(report, HF_HEALTH_CRITICAL,
+                     "the store's structure is damaged: restore a backup, or save what can be read with "
+                     "holdfast store copy --salvage");
     if (report->saving.status == HF_HEALTH_CRITICAL)
         return judge(report, HF_HEALTH_CRITICAL, "what is unsaved cannot be saved");
     if (store->oldest_ms > CRITICAL_MS)

@@ -1,11 +1,12 @@
 /* How the daemon is, by the rules of hf_saver_health, for which a commit has no interval to wait for, and by some more.
  * The first that holds:
  *
- *   CRITICAL  the store stopped; a saver is critical; a commit waits for more than five minutes; every commit has
- * failed for more than five minutes, and one was tried within the last five WARNING   a saver warns; a commit waits for
- * more than 30 s; the last commit failed; over 1 % of all commits failed, and one of them within the last five minutes;
- * a part of the store could not be audited; the auditor found something and could do nothing about it HEALTHY
- * otherwise: having nothing to commit is healthy, however long it lasts */
+ *  - CRITICAL: the store stopped; the auditor found its structure damaged; a saver is critical; a commit waits for more
+ *    than five minutes; every commit has failed for more than five minutes, and one was tried within the last five
+ *  - WARNING: a saver warns; a commit waits for more than 30 s; the last commit failed; over 1 % of all commits failed,
+ *    and one of them within the last five minutes; a part of the store could not be audited; the auditor found
+ *    something and could do nothing about it
+ *  - HEALTHY: otherwise. Having nothing to commit is healthy, however long it lasts */
 #ifndef HF_API_HEALTH_H
 #define HF_API_HEALTH_H
 

@@ -53,7 +53,8 @@ static const char *why_not(uint32_t point) {
         return "a control character";
     if (point == '/')
         return "a slash";
-    if ((point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069))
+    if ((point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069) || point == 0x200E ||
+        point == 0x200F || point == 0x061C)
         return "a control of the writing direction";
     return NULL;
 }

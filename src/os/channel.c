@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,6 +55,16 @@ int channel_make_file(const struct os *os, const char *name, const void *bytes, 
     }
     *ret_fd = fd;
     return 0;
+}
+
+/* A new descriptor has the lowest number that is free. */
+int channel_leaves_reserve(int fd) {
+    enum { RESERVE = 32, AT_MOST_PART = 4 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1;
+    rlim_t reserve = limit.rlim_cur / AT_MOST_PART < RESERVE ? limit.rlim_cur / AT_MOST_PART : RESERVE;
+    return (rlim_t)fd < limit.rlim_cur - reserve;
 }
 
 int channel_make_bell(int *ret_fd) {

@@ -16,6 +16,10 @@ int channel_send(int fd, const void *bytes, size_t size);
 /* A file in memory with this content, to be read from its beginning: unlike a pipe it cannot fill up. */
 int channel_make_file(const struct os *os, const char *name, const void *bytes, size_t size, int *ret_fd);
 
+/* Whether behind a new descriptor of this number some are still free: children must not take the last ones, which are
+ * for those who ask how it goes, and for the store. */
+int channel_leaves_reserve(int fd);
+
 /* A bell can be read (see loop_watch_new) from its first ring until it is hushed. */
 int channel_make_bell(int *ret_fd);
 void channel_ring_bell(int fd); /* from any thread; cannot fail and cannot be lost */

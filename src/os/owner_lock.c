@@ -1,6 +1,7 @@
 /* Invariants
  *  1. Who owns the folder is decided by the kernel's lock alone. It goes with the open file, however the process ends.
- *  2. What stands in the file is for people. It may be old, torn or empty: nothing is decided by it.
+ *  2. What stands in the file is for people. It may be old, torn or empty: nothing is decided by it, so it is not
+ * synced either; a lock that a power cut could undo has gone with the power anyway.
  *  3. The file is never removed or renamed: two processes always lock the same one.
  *  4. It is overwritten in place, so that the name of a holder still fits on a full disk. */
 #include <errno.h>
@@ -96,8 +97,6 @@ static int write_holder(const struct os *os, int fd, struct hf_error *error) {
     int result = file_pwrite_full(os, fd, text.data, text.size, 0);
     if (result == 0)
         result = OS_AGAIN(os_truncate(os, fd, (off_t)text.size));
-    if (result == 0)
-        result = OS_AGAIN(os_fsync(os, fd));
     return result == 0 ? 0 : error_set_errno(error, result, "write the holder");
 }
 
@@ -141,9 +140,7 @@ static int lock_and_write(const struct os *os, int dir_fd, int fd, struct hf_err
     if (result != 0)
         return error_set_errno(error, result, "lock '" LOCK_NAME "'");
     result = check_lock_holds(os, dir_fd, error);
-    if (result == 0)
-        result = write_holder(os, fd, error);
-    return result != 0 ? result : file_sync_folder(os, dir_fd, error);
+    return result == 0 ? write_holder(os, fd, error) : result;
 }
 
 int owner_lock_take(const struct os *os, int dir_fd, struct owner_lock **ret_lock, struct hf_error *error) {

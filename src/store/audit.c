@@ -140,9 +140,10 @@ static uint64_t find_goal(const struct audit *audit, uint64_t begun_at) {
     return begun_at + (left + cycles - 1) / cycles;
 }
 
-static int audit_stored(struct audit *audit, struct hf_audit_result *result, struct hf_error *error) {
+/* is_last: everything that is left. */
+static int audit_stored(struct audit *audit, int is_last, struct hf_audit_result *result, struct hf_error *error) {
     struct hf_check_cursor *cursor = &audit->cursor;
-    int is_last = audit->shard + 1 == audit->shards, code = 0;
+    int code = 0;
     uint64_t begun_at = cursor->done, rows = begun_at == 0 && !is_last ? 1 : SLICE_ROWS;
     while (code == 0 && !cursor->is_done && !atomic_load(&audit->is_stopping)) {
         uint64_t goal = find_goal(audit, begun_at);
@@ -156,10 +157,11 @@ static int audit_stored(struct audit *audit, struct hf_audit_result *result, str
     return code;
 }
 
-static int audit_owner(struct audit *audit, struct hf_audit_result *result, struct hf_error *error) {
+static int audit_owner(struct audit *audit, uint32_t shard, uint32_t shards, struct hf_audit_result *result,
+                       struct hf_error *error) {
     struct hf_error first = {0}, other = {0};
     uint64_t audited = 0, findings = 0;
-    saver_audit(audit->saver, audit->shard, audit->shards, collect, audit, &audited, &findings, &first);
+    saver_audit(audit->saver, shard, shards, collect, audit, &audited, &findings, &first);
     result->audited += audited;
     handle_found(audit, result, &other);
     keep_first(&first, &other);
@@ -173,36 +175,48 @@ static void begin_round(struct audit *audit) {
     audit->whole_parts = (audit->not_stored ? 0 : FINDING_STORED) | (audit->saver ? FINDING_OWNER : 0);
 }
 
-void audit_begin_round(struct audit *audit) {
-    if (audit->shard == 0)
-        return;
-    finding_log_end_round(&audit->log, 0, NULL); /* which ends nothing: it was not whole */
+static void end_round(struct audit *audit, struct hf_error *error) {
+    if (!audit->cursor.is_done)
+        audit->whole_parts &= ~(unsigned)FINDING_STORED;
+    finding_log_end_round(&audit->log, audit->whole_parts, error);
+    if (audit->whole_parts & FINDING_STORED)
+        audit->rows = audit->cursor.done;
     begin_round(audit);
 }
 
-/* What could not be looked at in one part does not keep the others from being looked at; a store that stopped is still
- * read, and said to have stopped. */
-int audit_shard(struct audit *audit, struct hf_audit_result *result, struct hf_error *error) {
+/* The next `count` shards: one, or all that there are. What could not be looked at in one part does not keep the others
+ * from being looked at; a store that stopped is still read, and said to have stopped. */
+static int look_at(struct audit *audit, uint32_t count, struct hf_audit_result *result, struct hf_error *error) {
     struct hf_error first = {0}, other = {0};
+    int is_last = audit->shard + count == audit->shards;
     finding_log_load(&audit->log, &first);
-    if (audit->saver && audit_owner(audit, result, &other) != 0)
+    if (audit->saver && audit_owner(audit, audit->shard / count, audit->shards / count, result, &other) != 0)
         audit->whole_parts &= ~(unsigned)FINDING_OWNER;
     keep_first(&first, &other);
-    if (!audit->not_stored && audit_stored(audit, result, &other) != 0)
+    if (!audit->not_stored && audit_stored(audit, is_last, result, &other) != 0)
         audit->whole_parts &= ~(unsigned)FINDING_STORED;
     keep_first(&first, &other);
-    result->cycles++;
-    if (++audit->shard == audit->shards) {
-        finding_log_end_round(&audit->log, audit->whole_parts, &other);
-        if (audit->whole_parts & FINDING_STORED)
-            audit->rows = audit->cursor.done;
-        begin_round(audit);
-    }
+    result->cycles += count;
+    audit->shard += count;
+    if (is_last)
+        end_round(audit, &other);
     keep_first(&first, &other);
     store_health(audit->store, &other);
     keep_first(&first, &other);
     error_copy(error, &first);
     return first.code;
+}
+
+int audit_shard(struct audit *audit, struct hf_audit_result *result, struct hf_error *error) {
+    return look_at(audit, 1, result, error);
+}
+
+int audit_round(struct audit *audit, struct hf_audit_result *result, struct hf_error *error) {
+    if (audit->shard != 0) {
+        finding_log_end_round(&audit->log, 0, NULL); /* which ends nothing: it was not whole */
+        begin_round(audit);
+    }
+    return look_at(audit, audit->shards, result, error);
 }
 
 void audit_init(struct audit *audit, struct hf_store *store, const struct hf_auditor_options *options) {

@@ -27,7 +27,7 @@ void audit_fini(struct audit *audit);
 
 /* Looks at the next shard; adds to *result. What failed first is returned, and the next shard goes on behind it. */
 int audit_shard(struct audit *audit, struct hf_audit_result *result, struct hf_error *error);
-/* Goes back to the first shard. */
-void audit_begin_round(struct audit *audit);
+/* Begins anew and looks at all shards at once: the owner names his keys once, not once for each. */
+int audit_round(struct audit *audit, struct hf_audit_result *result, struct hf_error *error);
 
 #endif

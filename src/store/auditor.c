@@ -39,6 +39,7 @@ static void count(struct hf_auditor *auditor, const struct hf_audit_result *resu
     stats->totals.cycles += result->cycles;
     stats->open = auditor->audit.log.open;
     stats->reported = auditor->audit.log.reported;
+    stats->structure = auditor->audit.log.structure;
     stats->rows = auditor->audit.rows;
     stats->last_at_ms = os_wall_ms(auditor->os);
     error_copy(&stats->last_error, error);
@@ -46,35 +47,25 @@ static void count(struct hf_auditor *auditor, const struct hf_audit_result *resu
 }
 
 /* In the caller's turn. */
-static int run_cycle(struct hf_auditor *auditor, struct hf_audit_result *ret_result, struct hf_error *error) {
+static int run(struct hf_auditor *auditor, int every_shard, struct hf_audit_result *ret_result,
+               struct hf_error *error) {
     struct hf_audit_result result = {0};
     struct hf_error found = {0};
-    int code = audit_shard(&auditor->audit, &result, &found);
+    int code =
+        every_shard ? audit_round(&auditor->audit, &result, &found) : audit_shard(&auditor->audit, &result, &found);
     count(auditor, &result, &found);
     error_copy(error, &found);
-    ret_result->audited += result.audited;
-    ret_result->checked += result.checked;
-    ret_result->findings += result.findings;
-    ret_result->cycles += result.cycles;
-    return code == 0 ? 0 : error_wrap(error, code, "audit");
+    if (code == 0 && ret_result)
+        *ret_result = result;
+    return code;
 }
 
 int hf_auditor_run(struct hf_auditor *auditor, int every_shard, struct hf_audit_result *ret_result,
                    struct hf_error *error) {
-    struct hf_audit_result result = {0};
-    struct hf_error ignored;
-    int code = 0;
     pthread_mutex_lock(&auditor->turn);
-    if (every_shard)
-        audit_begin_round(&auditor->audit);
-    for (uint32_t i = 0; i < (every_shard ? auditor->options.shards : 1); i++) {
-        int failed = run_cycle(auditor, &result, code == 0 ? error : &ignored);
-        code = code == 0 ? failed : code;
-    }
+    int code = run(auditor, every_shard, ret_result, error);
     pthread_mutex_unlock(&auditor->turn);
-    if (code == 0 && ret_result)
-        *ret_result = result;
-    return code;
+    return code == 0 ? 0 : error_wrap(error, code, "audit");
 }
 
 /* Said when it begins: what cannot be read now cannot be read in the next cycle either. */
@@ -85,12 +76,11 @@ static void tell_failure(struct hf_auditor *auditor, const struct hf_error *erro
 }
 
 static void run_due_cycle(struct hf_auditor *auditor) {
-    struct hf_audit_result result = {0};
     struct hf_error error = {0};
     struct auditor_stats before;
     pthread_mutex_lock(&auditor->turn);
     auditor_stats(auditor, &before);
-    if (run_cycle(auditor, &result, &error) != 0 && before.last_error.code != error.code)
+    if (run(auditor, 0, NULL, &error) != 0 && before.last_error.code != error.code)
         tell_failure(auditor, &error);
     pthread_mutex_unlock(&auditor->turn);
 }

@@ -18,6 +18,7 @@ struct auditor_stats {
     struct hf_audit_result totals;
     uint64_t open;              /* findings that are not gone */
     uint64_t reported;          /* of them: nothing was done about them */
+    uint64_t structure;         /* of them: pages of the store itself cannot be read */
     uint64_t rows;              /* stored, as the last round found them; 0: none was whole yet */
     int64_t last_at_ms;         /* the wall clock at the end of the last cycle; 0: there was none */
     struct hf_error last_error; /* code 0 when the last cycle could look at everything */

@@ -117,6 +117,21 @@ static int tell_progress(struct copy *copy, uint64_t done, uint64_t total, struc
     return error_set(error, HF_ERR_CANCELLED, "it was given up");
 }
 
+/* What the rest of the old store is, when it has rows that cannot even be named. Told once: everything is read twice.
+ */
+static int go_round_rest(struct copy *copy, int code, struct hf_error *error) {
+    if (!copy->options.salvage || (code != HF_ERR_CORRUPT && code != HF_ERR_IO))
+        return code;
+    const struct hf_finding finding = {.what = "bad_structure", .text = error->message, .action = "reported"};
+    if (!copy->is_rest_told)
+        copy->result.damaged++;
+    if (!copy->is_rest_told && copy->options.found)
+        copy->options.found(copy->options.found_arg, &finding);
+    copy->is_rest_told = 1;
+    error_clear(error);
+    return 0;
+}
+
 /* Calls `each` for every row of the old store. */
 static int walk(struct copy *copy, int (*each)(struct copy *, const struct copy_row *, struct hf_error *),
                 uint64_t done, uint64_t total, struct hf_error *error) {
@@ -125,6 +140,10 @@ static int walk(struct copy *copy, int (*each)(struct copy *, const struct copy_
     vec_init(&chunk.rows);
     while (code == 0 && !chunk.is_last) {
         code = read_chunk(copy, &chunk, error);
+        if (code != 0) {
+            code = go_round_rest(copy, code, error);
+            chunk.is_last = 1;
+        }
         for (size_t i = 0; i < chunk.rows.count && code == 0; i++)
             code = each(copy, chunk.rows.items[i], error);
         done += chunk.rows.count;

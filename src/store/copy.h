@@ -21,6 +21,7 @@ struct copy {
     struct hf_copy_options options;
     struct hf_copy_result result;
     int is_to_empty;
+    int is_rest_told;   /* the old store has rows without a name */
     uint64_t newest;    /* revision of all that was read to be copied; what is newer came later */
     uint64_t copied_at; /* revision of the new store behind the last commit */
     struct hf_batch *batch;

@@ -19,6 +19,7 @@ struct sight {
     int64_t gone_at_ms;
     enum finding_part part;
     int is_reported; /* nothing was done about it */
+    int is_structure;
 };
 
 static uint64_t hash_of_news(const struct hf_finding *finding) {
@@ -86,6 +87,10 @@ static int is_reported(const struct hf_finding *finding) {
     return text_is_equal(finding->action, "reported");
 }
 
+static int is_structure(const struct hf_finding *finding) {
+    return text_is_equal(finding->what, "bad_structure");
+}
+
 void finding_log_init(struct finding_log *log, struct hf_store *store, int without_records, hf_finding_visit tell,
                       void *arg) {
     *log =
@@ -119,6 +124,7 @@ static void tally(struct finding_log *log, const struct sight *sight, int by) {
     }
     log->open += (uint64_t)by;
     log->reported += sight->is_reported ? (uint64_t)by : 0;
+    log->structure += sight->is_reported && sight->is_structure ? (uint64_t)by : 0;
 }
 
 static void remove_sight(struct finding_log *log, const char *id) {
@@ -140,6 +146,7 @@ static int load_one(void *arg, const struct hf_record *record, int code) {
     if (sight) {
         sight->gone_at_ms = entry.gone_at_ms;
         sight->is_reported = is_reported(&entry.finding);
+        sight->is_structure = is_structure(&entry.finding);
         tally(log, sight, 1);
     }
     arena_fini(&arena);
@@ -168,8 +175,11 @@ int finding_log_see(struct finding_log *log, const struct hf_finding *finding, s
         return no_memory(error);
     }
     uint64_t news = hash_of_news(finding);
-    *sight =
-        (struct sight){.round = log->round, .told = news, .part = sight->part, .is_reported = is_reported(finding)};
+    *sight = (struct sight){.round = log->round,
+                            .told = news,
+                            .part = sight->part,
+                            .is_reported = is_reported(finding),
+                            .is_structure = is_structure(finding)};
     tally(log, sight, 1);
     if (log->tell && (before.gone_at_ms || before.told != news))
         log->tell(log->arg, finding);

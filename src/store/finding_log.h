@@ -21,7 +21,8 @@ struct finding_log {
     struct map sights; /* by id: what is open, and what is gone and still has a record */
     uint64_t round;
     uint64_t open, gone;
-    uint64_t reported; /* of those that are open: nothing was done about them */
+    uint64_t reported;  /* of those that are open: nothing was done about them */
+    uint64_t structure; /* of them: pages of the store itself cannot be read */
     int is_loaded;
     struct hf_batch *batch; /* what is not committed yet; NULL: nothing */
 };

@@ -208,8 +208,10 @@ static void fail_all(struct commit *first, const struct commit *end, const struc
 static int stopped(struct hf_error *error) {
     error_wrap(error, error->code, "the store stopped");
     error->code = HF_ERR_FAILED;
-    error_hint(error,
-               "what was acknowledged is safe; look after the disk, then restart the daemon or open the store again");
+    if (!error->hint[0])
+        error_hint(
+            error,
+            "what was acknowledged is safe; look after the disk, then restart the daemon or open the store again");
     return HF_ERR_FAILED;
 }
 

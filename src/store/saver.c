@@ -80,9 +80,10 @@ int64_t saver_due_in_ms(struct hf_saver *saver) {
 
 static int take_options(const struct hf_saver_options *options, struct hf_saver_options *ret_options,
                         struct hf_error *error) {
-    static const struct hf_saver_options none = {.struct_bytes = 0}; /* they are needed: refused like an empty struct */
     struct hf_saver_options filled = {0};
-    int code = options_take(options ? options : &none, &filled, sizeof filled, error);
+    if (!options)
+        return error_set(error, HF_ERR_INVALID, "there are no options");
+    int code = options_take(options, &filled, sizeof filled, error);
     if (code != 0)
         return code;
     if (!filled.give)

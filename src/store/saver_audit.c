@@ -155,7 +155,8 @@ static int find_missing(struct audit *audit) {
     for (struct saver_key *key; (key = saver_keys_next(&audit->saver->keys, &position));) {
         int is_missing = wants && (key->flags & (SAVER_KNOWN | SAVER_DIRTY | SAVER_SEEN)) == SAVER_KNOWN &&
                          key->hash % audit->shards == audit->shard;
-        key->flags &= (uint16_t) ~(SAVER_SEEN | SAVER_LISTED);
+        if (key->flags & (SAVER_SEEN | SAVER_LISTED)) /* what is not written need not come back from memory */
+            key->flags &= (uint16_t) ~(SAVER_SEEN | SAVER_LISTED);
         if (is_missing && code == 0)
             code = saver_audit_add(audit, key, NULL, MISSING);
     }
@@ -214,7 +215,7 @@ int saver_audit(struct hf_saver *saver, uint32_t shard, uint32_t shards, hf_find
                 uint64_t *ret_audited, uint64_t *ret_findings, struct hf_error *error) {
     struct audit audit = {.saver = saver, .shard = shard, .shards = shards, .found = found, .arg = arg};
     if (shard >= shards)
-        return error_set(error, HF_ERR_INVALID, "audit: there is no shard %u of %u", shard, shards);
+        return error_set(error, HF_ERR_INVALID, "there is no shard %u of %u", shard, shards);
     begin(saver);
     if (saver_audit_collect(&audit) == 0)
         ask_all(&audit);
@@ -224,7 +225,7 @@ int saver_audit(struct hf_saver *saver, uint32_t shard, uint32_t shards, hf_find
     mem_free(audit.subjects);
     if (audit.error.code != 0) {
         error_copy(error, &audit.error);
-        return error_wrap(error, audit.error.code, "audit");
+        return audit.error.code;
     }
     *ret_audited = audit.audited;
     *ret_findings = audit.findings;

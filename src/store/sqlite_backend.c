@@ -89,7 +89,7 @@ static int connect(struct sqlite_backend *self, struct hf_error *error) {
  * that is put in its place does not meet a WAL that is not its own. */
 static void finish(struct sqlite_backend *self) {
     sqlite_abort(&self->base);
-    if (!self->is_broken && !self->checkpoint_failed)
+    if (!self->is_broken && !self->checkpoint_failed && sqlite_vfs_check_place(self->writer->db, NULL) == 0)
         sqlite3_wal_checkpoint_v2(self->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
@@ -127,6 +127,8 @@ static int open_parts(struct sqlite_backend *self, const char *path, struct hf_e
         code = sqlite_header_check(self, error);
     if (code == 0)
         code = sqlite_vfs_new(self->os, self->dir_fd, role, &self->vfs, error);
+    if (code == 0)
+        sqlite_vfs_pad(self->vfs, self->cut.wanted_bytes);
     if (code == 0 && role == SQLITE_ROLE_OWNER)
         code = sqlite_vfs_own(self->vfs, self->name, error);
     if (code == 0 && role != SQLITE_ROLE_READER) /* beside an owner it is on the move */

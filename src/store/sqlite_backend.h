@@ -90,9 +90,12 @@ struct sqlite_backend {
     int dir_fd;
     char *folder, *name; /* of the file; name is "./…" so that SQLite never takes it for a URI */
     int read_only;
-    uint64_t seed;           /* from the store's id; every connection has it */
-    int id_is_damaged;       /* at one of its two places; then read_only */
-    uint32_t tag;            /* of the database file: its WAL has the same */
+    uint64_t seed;      /* from the store's id; every connection has it */
+    int id_is_damaged;  /* at one of its two places; then read_only */
+    uint32_t tag;       /* of the database file: its WAL has the same */
+    struct sqlite_cut { /* read_only, and the file ends too early: all that is behind reads as damaged */
+        long long pages, wanted_pages, wanted_bytes;
+    } cut;                   /* wanted_bytes 0: it does not */
     struct owner_lock *lock; /* of a private reader: shared */
     int is_open;             /* the file was found good: closing may write it back */
     struct sqlite_vfs *vfs;

@@ -17,7 +17,7 @@ struct checker {
     struct hf_check_result result;
     struct json_doc doc;
     struct buf scratch;
-    int id_is_damaged;
+    const struct sqlite_backend *backend;
 };
 
 static void find(struct checker *checker, const char *kind, const char *id, const char *what, const char *text) {
@@ -203,10 +203,11 @@ static int check_lost(struct checker *checker, struct slice *slice, const struct
 static int name_lost(struct checker *checker, struct slice *slice, struct hf_error *error) {
     static const struct store_range all = {0};
     struct vec keys;
+    int is_whole;
     if (slice->gaps.count == 0 || slice->table->some != SQLITE_STATEMENT_SOME_RECORDS)
         return 0;
     vec_init(&keys);
-    int code = sqlite_salvage_index(checker->conn, &all, &keys, error);
+    int code = sqlite_salvage_index(checker->conn, &all, &keys, &is_whole, error);
     for (size_t i = 0; i < keys.count && code == 0; i++) {
         const struct sqlite_key *key = keys.items[i];
         if (is_in_gap(slice, key->handle))
@@ -245,11 +246,21 @@ static void begin_stage(struct hf_check_cursor *cursor, uint32_t stage) {
     cursor->at = 0;
 }
 
+static void tell_what_opening_found(struct checker *checker) {
+    const struct sqlite_cut *cut = &checker->backend->cut;
+    char text[96];
+    if (checker->backend->id_is_damaged)
+        find(checker, NULL, NULL, "bad_structure", "the store's id is damaged at one of its two places");
+    if (cut->wanted_bytes == 0)
+        return;
+    snprintf(text, sizeof text, "file is cut short: %lld of %lld pages", cut->pages, cut->wanted_pages);
+    find(checker, NULL, NULL, "bad_structure", text);
+}
+
 static int check_stage(struct checker *checker, struct hf_check_cursor *cursor, uint64_t max_rows,
                        struct hf_error *error) {
     if (cursor->stage == STAGE_STRUCTURE) {
-        if (checker->id_is_damaged)
-            find(checker, NULL, NULL, "bad_structure", "the store's id is damaged at one of its two places");
+        tell_what_opening_found(checker);
         int code = cursor->without_structure ? 0 : check_structure(checker, error);
         begin_stage(cursor, STAGE_RECORDS);
         return code;
@@ -316,7 +327,7 @@ int sqlite_check(struct store_backend *backend, struct hf_check_cursor *cursor, 
                  hf_finding_visit visit, void *arg, struct hf_check_result *result, struct hf_error *error) {
     struct sqlite_backend *self = (struct sqlite_backend *)backend;
     struct hf_check_cursor next = *cursor;
-    struct checker checker = {.visit = visit, .arg = arg, .id_is_damaged = self->id_is_damaged};
+    struct checker checker = {.visit = visit, .arg = arg, .backend = self};
     int code = sqlite_reader_take(self, &checker.conn, error);
     if (code)
         return code;

@@ -56,10 +56,11 @@ int sqlite_compact(struct store_backend *backend, struct hf_compact_result *ret_
         code = vacuum(self, error);
     if (code == 0)
         code = sqlite_checkpoint(self, SQLITE_CHECKPOINT_TRUNCATE, WAIT_FOR_READERS_MS, error);
-    if (code && self->checkpoint_failed && error)
+    int is_over = self->checkpoint_failed || self->is_broken;
+    if (code && is_over && error)
         error->code = HF_ERR_FAILED;
     if (code)
-        return self->checkpoint_failed ? HF_ERR_FAILED : code;
+        return is_over ? HF_ERR_FAILED : code;
     result.bytes_after = size_of_files(self);
     *ret_result = result;
     return 0;

@@ -37,7 +37,8 @@ struct sqlite_vfs {
     int level;       /* SQLITE_LOCK_*: what the process holds */
     unsigned shared; /* connections at SHARED or above */
     struct sqlite_shm shm;
-    int is_owned; /* the vfs itself is one of shm.users */
+    sqlite3_int64 padded_bytes; /* what the database is at least said to be long */
+    int is_owned;               /* the vfs itself is one of shm.users */
 };
 
 struct sqlite_file {
@@ -55,8 +56,11 @@ struct sqlite_file {
     char *gathered;
     size_t gathered_bytes;
     sqlite3_int64 gathered_at;
-    int has_frames;           /* were written since the last sync */
-    sqlite3_int64 size_bytes; /* of the file; -1: not known */
+    int has_frames; /* were written since the last sync */
+    /* Database and WAL: what was opened, and how long it is when nobody else cuts it. */
+    sqlite3_int64 size_bytes; /* -1: not known */
+    dev_t device;
+    ino_t inode;
     /* Database: which WAL locks this connection has; bit i is lock i. */
     unsigned shm_shared, shm_exclusive;
     int has_shm;

@@ -1,7 +1,8 @@
 /* The file before SQLite sees it.
  *
  * Invariants
- *  1. What is not ours, newer than us, or cut short is told from the header alone; not one byte of it changes.
+ *  1. What is not ours, newer than us, or cut short is told from the header alone; not one byte of it changes. What is
+ *     cut short is opened to be read only: what is there can be salvaged.
  *  2. A new store begins as one page that is written here, in WAL mode already, with our application id: there is no
  *     moment at which it is a SQLite file that is not ours, and never a rollback journal.
  *  3. All that is not zero in that page lies in one sector. So a cut leaves no file, an empty one, one of zeros, or the
@@ -127,12 +128,15 @@ static int judge(struct sqlite_backend *self, const uint8_t *header, size_t byte
         return error_set(error, HF_ERR_CORRUPT, "header is damaged: pages of %lld bytes", page_bytes);
     int count_is_valid = get32(header + AT_COUNTER) == get32(header + AT_VALID_FOR);
     long long pages = get32(header + AT_PAGES);
-    if (count_is_valid && size < pages * page_bytes && wal_size(self) <= 0) {
-        error_set(error, HF_ERR_CORRUPT, "file is cut short: %lld of %lld pages", size / page_bytes, pages);
-        error_hint(error, "keep a copy of the file as it is, then restore a backup");
-        return HF_ERR_CORRUPT;
-    }
-    return 0;
+    if (!count_is_valid || size >= pages * page_bytes || wal_size(self) > 0)
+        return 0;
+    self->cut = (struct sqlite_cut){size / page_bytes, pages, pages * page_bytes};
+    if (self->read_only)
+        return 0;
+    error_set(error, HF_ERR_CORRUPT, "file is cut short: %lld of %lld pages", self->cut.pages, pages);
+    error_hint(error, "restore a backup; what can still be read is saved by: holdfast store copy --salvage FROM-URL "
+                      "TO-URL");
+    return HF_ERR_CORRUPT;
 }
 
 static int refuse_emptied(struct sqlite_backend *self, struct hf_error *error) {

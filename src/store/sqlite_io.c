@@ -16,6 +16,7 @@
 enum {
     GATHER_BYTES = 256 * 1024,
     WAL_STEP_BYTES = 1024 * 1024, /* the WAL grows by zeros that are written: later commits need not change its size */
+    WAL_FEW_BYTES = 128 * 1024,
     WAL_HEADER_BYTES = 32,
     SECTOR_BYTES = 4096,
 };
@@ -56,8 +57,9 @@ static int flush(struct sqlite_file *file) {
         return write_failed(file, rc);
     if (file->size_bytes >= 0 && end > file->size_bytes) {
         file->size_bytes = end;
-        /* Not behind a new header (see invariant 5), nor where the zeros would be written over at once. */
-        if (file->gathered_at > 0 && !is_in_bulk)
+        /* Not behind a new header (see invariant 5), nor for an owner who only came for a commit or two, nor where the
+         * zeros would be written over at once. */
+        if (file->gathered_at > 0 && end > WAL_FEW_BYTES && !is_in_bulk)
             grow_ahead(file, end);
     }
     return SQLITE_OK;
@@ -124,7 +126,11 @@ static int io_write(sqlite3_file *base, const void *from, int bytes, sqlite3_int
     if (file->type == SQLITE_OPEN_WAL && bytes <= GATHER_BYTES)
         return gather(file, from, (size_t)bytes, at);
     int rc = file_pwrite_full(file->vfs->os, file->fd, from, (size_t)bytes, at);
-    return rc ? write_failed(file, rc) : SQLITE_OK;
+    if (rc)
+        return write_failed(file, rc);
+    if (file->size_bytes >= 0 && at + bytes > file->size_bytes)
+        file->size_bytes = at + bytes;
+    return SQLITE_OK;
 }
 
 static int io_truncate(sqlite3_file *base, sqlite3_int64 size_bytes) {
@@ -175,6 +181,8 @@ static int io_size(sqlite3_file *base, sqlite3_int64 *ret_size_bytes) {
     if (rc)
         return sqlite_file_fail(file, rc, SQLITE_IOERR_FSTAT);
     *ret_size_bytes = stat.st_size;
+    if (file->type == SQLITE_OPEN_MAIN_DB && file->vfs->padded_bytes > stat.st_size)
+        *ret_size_bytes = file->vfs->padded_bytes;
     return SQLITE_OK;
 }
 

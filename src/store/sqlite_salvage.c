@@ -100,9 +100,10 @@ static int add_from_index(struct sqlite_conn *conn, enum sqlite_statement which,
     return code ? code : sqlite_salvage_list(conn, statement, keys, error);
 }
 
-int sqlite_salvage_index(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys,
+int sqlite_salvage_index(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys, int *ret_is_whole,
                          struct hf_error *error) {
     int code = add_from_index(conn, SQLITE_STATEMENT_KEYS_UP, range, keys, error);
+    *ret_is_whole = code == 0;
     if (sqlite_salvage_is_possible(code))
         code = add_from_index(conn, SQLITE_STATEMENT_KEYS_DOWN, range, keys, error);
     return sqlite_salvage_is_possible(code) ? 0 : code;
@@ -117,9 +118,10 @@ static int is_in_range(const struct sqlite_key *key, const struct store_range *r
     return order > 0 || (order == 0 && strcmp(key->id, range->after_id) > 0);
 }
 
-static int add_from_rows(struct sqlite_conn *conn, struct vec *keys, struct hf_error *error) {
+static int add_from_rows(struct sqlite_conn *conn, struct vec *keys, int *ret_is_whole, struct hf_error *error) {
     sqlite3_stmt *statement = NULL;
     struct sqlite_gap gap = {.last = 0};
+    *ret_is_whole = 1;
     int code = sqlite_conn_statement(conn, SQLITE_STATEMENT_KEYS_OF_ROWS, &statement, error);
     while (code == 0 && gap.last != INT64_MAX) {
         size_t before = keys->count;
@@ -127,6 +129,7 @@ static int add_from_rows(struct sqlite_conn *conn, struct vec *keys, struct hf_e
         code = sqlite_salvage_list(conn, statement, keys, error);
         if (!sqlite_salvage_is_possible(code))
             break;
+        *ret_is_whole = 0;
         for (size_t i = before; i < keys->count; i++)
             if (((struct sqlite_key *)keys->items[i])->handle > gap.last)
                 gap.last = ((struct sqlite_key *)keys->items[i])->handle;
@@ -156,11 +159,13 @@ static void drop_others(struct vec *keys, const struct store_range *range) {
     keys->count = kept;
 }
 
-int sqlite_salvage_keys(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys,
+int sqlite_salvage_keys(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys, int *ret_is_whole,
                         struct hf_error *error) {
-    int code = sqlite_salvage_index(conn, range, keys, error);
+    int is_index_whole = 0, is_table_whole = 0;
+    int code = sqlite_salvage_index(conn, range, keys, &is_index_whole, error);
     if (code == 0)
-        code = add_from_rows(conn, keys, error);
+        code = add_from_rows(conn, keys, &is_table_whole, error);
+    *ret_is_whole = is_index_whole || is_table_whole;
     if (code)
         return code;
     if (keys->count)

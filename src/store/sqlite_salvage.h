@@ -28,11 +28,13 @@ struct sqlite_key {
 
 /* Runs a bound statement of kind, id and handle, and adds the keys it gives until the first that cannot be read. */
 int sqlite_salvage_list(struct sqlite_conn *conn, sqlite3_stmt *statement, struct vec *keys, struct hf_error *error);
-/* Adds the keys of the range (but its limit) that the index names, as far as it can be read; in no order. */
-int sqlite_salvage_index(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys,
+/* Adds the keys of the range (but its limit) that the index names, as far as it can be read; in no order.
+ * *ret_is_whole: all of it could be. */
+int sqlite_salvage_index(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys, int *ret_is_whole,
                          struct hf_error *error);
-/* The same with those that the rows name, each once, in order. */
-int sqlite_salvage_keys(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys,
+/* The same with those that the rows name, each once, in order. *ret_is_whole: index or table could be read to its end,
+ * so no key is missing. */
+int sqlite_salvage_keys(struct sqlite_conn *conn, const struct store_range *range, struct vec *keys, int *ret_is_whole,
                         struct hf_error *error);
 void sqlite_salvage_free(struct vec *keys);
 

@@ -123,28 +123,37 @@ static int give_next(struct scan *scan, int *ret_is_named, struct hf_error *erro
     return sqlite_salvage_is_possible(code) && !scan->is_stopped ? 0 : code;
 }
 
-/* All that is left, from what index and rows name. */
-static int give_salvaged(struct scan *scan, int *ret_count, struct hf_error *error) {
+/* All that is left, from what index and rows name. What neither names any more cannot be given as damaged: so that is
+ * an error, behind all the rest. `met`: what ended the walk. */
+static int give_salvaged(struct scan *scan, const struct hf_error *met, struct hf_error *error) {
     struct store_range range = scan->range;
     char kind[sizeof scan->kind], id[sizeof scan->id];
     struct vec keys;
+    int is_whole = 0;
     vec_init(&keys);
     if (range.after_id) { /* moves on while rows are given */
         range.after_kind = memcpy(kind, scan->kind, sizeof kind);
         range.after_id = memcpy(id, scan->id, sizeof id);
     }
-    int code = sqlite_salvage_keys(scan->conn, &range, &keys, error);
-    *ret_count = keys.count > 0;
+    int code = sqlite_salvage_keys(scan->conn, &range, &keys, &is_whole, error);
     for (size_t i = 0; i < keys.count && code == 0 && !scan->is_stopped; i++)
         code = give_key(scan, keys.items[i], error);
     sqlite_salvage_free(&keys);
-    return code;
+    if (code || is_whole || scan->is_stopped)
+        return code;
+    if (met->code != HF_ERR_CORRUPT) {
+        error_copy(error, met);
+        return met->code;
+    }
+    error_set(error, HF_ERR_CORRUPT, "pages are damaged, and some records that were on them have no name any more");
+    error_hint(error, "keep a copy of the file as it is, then restore a backup");
+    return HF_ERR_CORRUPT;
 }
 
 static int walk(struct scan *scan, struct hf_error *error) {
     for (;;) {
         struct hf_error met = {0}, other = {0};
-        int is_named = 0, is_something = 0;
+        int is_named = 0;
         int code = give_rows(scan, &met);
         if (scan->is_stopped || !sqlite_salvage_is_possible(code)) {
             if (met.code)
@@ -153,13 +162,9 @@ static int walk(struct scan *scan, struct hf_error *error) {
         }
         int salvaged = give_next(scan, &is_named, &other);
         if (salvaged == 0 && !is_named)
-            salvaged = give_salvaged(scan, &is_something, &other);
+            salvaged = give_salvaged(scan, &met, &other);
         if (salvaged == 0 && is_named && !scan->is_stopped)
             continue;
-        if (salvaged == 0 && !is_named && !is_something) {
-            error_copy(error, &met);
-            return code;
-        }
         if (salvaged && !scan->is_stopped)
             error_copy(error, &other);
         return salvaged;

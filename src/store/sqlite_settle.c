@@ -4,6 +4,8 @@
  *  1. After sqlite_settle returned 0, every byte of the database's first page and of the WAL that a reader can see is
  * on disk. Only then may a commit build on them, or a put of what is there already be acknowledged.
  *  2. Nothing that is seen changes: the same bytes are written to the same places.
+ *  3. An empty WAL beside a database that has pages says that all of it is on disk: a WAL is cut only behind a sync of
+ * the database, by whoever owned it.
  *
  * Why: an owner that was killed between a write and its sync leaves frames that the next owner reads from the page
  * cache as if they were committed. And after a sync that failed, the kernel holds such pages as clean: a later sync
@@ -46,12 +48,23 @@ static int settle_file(struct sqlite_backend *self, const char *name, off_t limi
     return rc;
 }
 
+/* Only an owner that closed in order, or wrote all of it back, leaves an empty WAL: it cuts it when the database is
+ * synced (invariant 3). */
+static int is_left_in_order(struct sqlite_backend *self, const char *wal) {
+    struct stat of_wal, of_database;
+    return OS_AGAIN(os_stat_at(self->os, self->dir_fd, wal, &of_wal)) == 0 && S_ISREG(of_wal.st_mode) &&
+           of_wal.st_size == 0 && OS_AGAIN(os_stat_at(self->os, self->dir_fd, self->name, &of_database)) == 0 &&
+           of_database.st_size > 0;
+}
+
 int sqlite_settle(struct sqlite_backend *self, struct hf_error *error) {
     char wal[512];
+    snprintf(wal, sizeof wal, "%s-wal", self->name);
+    if (is_left_in_order(self, wal))
+        return 0;
     MEM_AUTO char *block = mem_alloc(BLOCK_BYTES);
     if (!block)
         return error_set(error, HF_ERR_NO_MEMORY, "sync what an earlier owner left: memory is used up");
-    snprintf(wal, sizeof wal, "%s-wal", self->name);
     int rc = settle_file(self, self->name, SQLITE_PAGE_BYTES, block);
     if (rc == 0)
         rc = settle_file(self, wal, INT64_MAX, block);

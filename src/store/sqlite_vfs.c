@@ -18,6 +18,15 @@ static int open_fd(struct sqlite_file *file, const char *name, int flags) {
     return OS_AGAIN(os_open(vfs->os, vfs->dir_fd, name, open_flags, 0600));
 }
 
+static void note_place(struct sqlite_file *file) {
+    struct stat stat;
+    if (OS_AGAIN(os_fstat(file->vfs->os, file->fd, &stat)) != 0)
+        return;
+    file->size_bytes = stat.st_size;
+    file->device = stat.st_dev;
+    file->inode = stat.st_ino;
+}
+
 static int open_database(struct sqlite_file *file, const char *name, int flags) {
     struct sqlite_vfs *vfs = file->vfs;
     int rc = SQLITE_OK;
@@ -33,13 +42,13 @@ static int open_database(struct sqlite_file *file, const char *name, int flags) 
         vfs->db_users++;
         file->fd = vfs->db_fd;
         file->folder_sync = 1;
+        note_place(file);
     }
     pthread_mutex_unlock(&vfs->mutex);
     return rc;
 }
 
 static int open_other(struct sqlite_file *file, const char *name, int flags) {
-    struct stat stat;
     file->fd = open_fd(file, name, flags);
     if (file->fd < 0 && file->vfs->role == SQLITE_ROLE_PRIVATE && file->fd == -ENOENT) {
         file->fd = -1;
@@ -48,8 +57,8 @@ static int open_other(struct sqlite_file *file, const char *name, int flags) {
     if (file->fd < 0)
         return sqlite_file_fail(file, file->fd, SQLITE_CANTOPEN);
     file->folder_sync = 1;
-    if (file->type == SQLITE_OPEN_WAL && OS_AGAIN(os_fstat(file->vfs->os, file->fd, &stat)) == 0)
-        file->size_bytes = stat.st_size;
+    if (file->type == SQLITE_OPEN_WAL)
+        note_place(file);
     return SQLITE_OK;
 }
 
@@ -188,6 +197,10 @@ int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struc
     }
     *ret_vfs = vfs;
     return 0;
+}
+
+void sqlite_vfs_pad(struct sqlite_vfs *vfs, sqlite3_int64 database_bytes) {
+    vfs->padded_bytes = database_bytes;
 }
 
 void sqlite_vfs_free(struct sqlite_vfs **vfs) {

@@ -21,6 +21,9 @@ int sqlite_vfs_new(const struct os *os, int dir_fd, enum sqlite_role role, struc
 /* SQLITE_ROLE_OWNER, before anything looks into the WAL: takes the owner's locks of the -shm, until sqlite_vfs_free.
  * SQLite asks again without end for a -shm that is busy, so it never sees one. Errors: LOCKED after five seconds. */
 int sqlite_vfs_own(struct sqlite_vfs *vfs, const char *database, struct hf_error *error);
+/* Before the first connection: a database that is shorter reads as if zeros stood behind its end. To SQLite those are
+ * damaged pages; a file without them it would not open at all. */
+void sqlite_vfs_pad(struct sqlite_vfs *vfs, sqlite3_int64 database_bytes);
 void sqlite_vfs_free(struct sqlite_vfs **vfs); /* after the last connection was closed */
 const char *sqlite_vfs_name(const struct sqlite_vfs *vfs);
 
@@ -34,5 +37,9 @@ void sqlite_vfs_note_errno(struct sqlite_vfs *vfs, int negative_errno);
 /* How often this connection began to sync frames of its WAL: a failed COMMIT that did not get so far left nothing
  * behind. */
 uint64_t sqlite_vfs_wal_syncs(sqlite3 *db);
+
+/* sqlite_place.c: whether the database and its WAL are still, under their names, the files that this connection (the
+ * one that writes) has open, and none was cut short: else CORRUPT. */
+int sqlite_vfs_check_place(sqlite3 *db, struct hf_error *error);
 
 #endif

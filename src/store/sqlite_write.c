@@ -26,10 +26,24 @@ int sqlite_count_wal(void *self, sqlite3 *db, const char *schema, int pages) {
     return SQLITE_OK;
 }
 
+/* Once files were cut or replaced, nothing is written any more: neither commits, nor the WAL back. */
+static int check_place(struct sqlite_backend *self, struct hf_error *error) {
+    int code = sqlite_vfs_check_place(self->writer->db, error);
+    if (code != HF_ERR_CORRUPT)
+        return code;
+    self->is_broken = 1;
+    if (error)
+        error->code = HF_ERR_IO; /* CORRUPT would refuse this one batch */
+    return HF_ERR_IO;
+}
+
 int sqlite_checkpoint(struct sqlite_backend *self, int mode, int wait_for_readers_ms, struct hf_error *error) {
     int in_wal = 0, saved = 0;
     if (self->checkpoint_failed || self->is_broken)
         return error_set(error, HF_ERR_IO, "an earlier checkpoint or commit could not be synced");
+    int lost = check_place(self, error);
+    if (lost)
+        return lost;
     sqlite3_busy_timeout(self->writer->db, wait_for_readers_ms);
     int rc = sqlite3_wal_checkpoint_v2(self->writer->db, NULL, mode, &in_wal, &saved);
     sqlite3_busy_timeout(self->writer->db, BUSY_WAIT_MS);
@@ -77,12 +91,15 @@ int sqlite_begin(struct store_backend *backend, struct hf_error *error) {
     if (!self->writer)
         return error_set(error, HF_ERR_READ_ONLY, "the store was opened read-only");
     sqlite_abort(backend); /* an earlier one may have found no memory for it */
+    int code = check_place(self, error);
+    if (code)
+        return code;
     bound_wal(self);
-    if (self->checkpoint_failed)
-        return error_set(error, HF_ERR_IO, "an earlier checkpoint could not be synced");
+    if (self->checkpoint_failed || self->is_broken)
+        return error_set(error, HF_ERR_IO, "an earlier checkpoint or commit could not be synced");
     self->seq = self->committed_seq;
     self->event_count = self->committed_event_count;
-    int code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_BEGIN, &begin, error);
+    code = sqlite_conn_statement(self->writer, SQLITE_STATEMENT_BEGIN, &begin, error);
     if (code == 0)
         code = sqlite_conn_run(self->writer, begin, error);
     return code == 0 && self->wal_pages == 0 ? tag_wal(self, error) : code;

@@ -44,7 +44,8 @@ int tree_aside(struct tree_backend *self, int folder_fd, const struct tree_path 
         make_name(self, path, try, name);
         result = keep(self, folder_fd, path, name, moves);
     }
-    if (result == -ENOENT)
-        return 0; /* it has gone meanwhile */
+    struct stat stat;
+    if (result == -ENOENT && OS_AGAIN(os_stat_at(self->os, folder_fd, path->name, &stat)) == -ENOENT)
+        return 0; /* it has gone meanwhile; or else aside/ has, and nothing is replaced */
     return result == 0 ? OS_AGAIN(os_fsync(self->os, self->aside_fd)) : result;
 }

@@ -130,6 +130,9 @@ void tree_workers_free(struct tree_worker **workers, unsigned count);
 int tree_open(const struct os *os, const char *rest, const struct hf_store_options *options,
               struct store_backend **ret_backend, uint64_t *ret_revision, struct hf_error *error);
 void tree_close(struct store_backend **backend);
+/* The writer's, without the lock: `staged` and `aside`, which a cleaner of temporary files may have removed, are made
+ * again. Nobody else uses them meanwhile: mending does so under the lock. */
+int tree_folders_again(struct tree_backend *self, struct hf_error *error);
 
 /* tree_maps.c: keys of files that are not as they should be. Any thread. */
 void tree_pending_set(struct tree_backend *self, const char *kind, const char *id, const char *text);

@@ -59,6 +59,29 @@ static int open_our_folder(struct tree_backend *self, const char *name, int *ret
     return 0;
 }
 
+static int open_again(struct tree_backend *self, const char *name, int *fd, struct hf_error *error) {
+    struct stat named, opened;
+    int new_fd = -1;
+    if (OS_AGAIN(os_stat_at(self->os, self->own_fd, name, &named)) == 0 &&
+        OS_AGAIN(os_fstat(self->os, *fd, &opened)) == 0 && named.st_ino == opened.st_ino)
+        return 0;
+    int code = open_our_folder(self, name, &new_fd, error);
+    if (code)
+        return code;
+    (void)os_close(self->os, *fd);
+    *fd = new_fd;
+    return 0;
+}
+
+int tree_folders_again(struct tree_backend *self, struct hf_error *error) {
+    pthread_mutex_lock(&self->lock);
+    int code = open_again(self, TREE_STAGED_FOLDER, &self->staged_fd, error);
+    if (code == 0)
+        code = open_again(self, TREE_ASIDE_FOLDER, &self->aside_fd, error);
+    pthread_mutex_unlock(&self->lock);
+    return code;
+}
+
 static int remove_left(void *arg, int dir_fd, const char *name, const char *path, const struct stat *stat) {
     const struct os *os = arg;
     (void)path;
@@ -153,6 +176,10 @@ static int open_index(struct tree_backend *self, struct hf_error *error) {
     if (code)
         return code;
     code = store_sqlite_ops.open(self->os, path, &self->store_options, &self->inner, &self->revision, error);
+    if (code == HF_ERR_CORRUPT)
+        error_hint(error, "the documents are in the files: move '" TREE_OWN_FOLDER
+                          "' away, and all of them are taken in again when the tree is opened; revisions, events, "
+                          "history and what no file has yet are in the old index only");
     return code ? error_wrap(error, code, "open the index") : 0;
 }
 

@@ -3,13 +3,62 @@
 
 #include "store/tree_backend.h"
 
+enum { SETTLED_MS = 2000 }; /* behind its last change a file's times tell the next change from this one */
+
+static int is_long_ago(const struct tree_backend *self, const struct stat *stat) {
+    return os_wall_ms(self->os) - tree_ctime_ns(stat) / 1000000 > SETTLED_MS;
+}
+
+/* The committer asks whether a document that is put is there already. It is not when its file was changed, damaged or
+ * removed by another program: then it is written again, and what stands there goes aside. That costs one stat, or one
+ * look at the file when this process has not written it. */
+static int check_file(struct tree_backend *self, const struct hf_record *record, struct hf_error *error) {
+    struct tree_path path;
+    struct tree_look look;
+    struct stat stat;
+    char text[TREE_PATH_BYTES];
+    MEM_AUTO char *pending = tree_pending_text(self, record->kind, record->id);
+    if (pending || tree_stage_has(&self->stage, record->kind, record->id))
+        return 0; /* it will be written anyway */
+    tree_path_of(self->options.layout, record->kind, record->id, &path);
+    tree_path_text(&path, text);
+    int result = OS_AGAIN(os_stat_at(self->os, self->root_fd, text, &stat));
+    if (result == 0 && tree_seen_is(self, record->kind, record->id, &stat))
+        return 0;
+    int code = tree_look(&self->workers[0].reader, &path, &look, error);
+    if (code)
+        return code;
+    if (look.code == 0 && memcmp(look.hash, record->hash, HF_HASH_BYTES) == 0) {
+        if (is_long_ago(self, &look.stat))
+            tree_seen_set(self, record->kind, record->id, &look.stat);
+        return 0;
+    }
+    int is_replaceable = look.code == 0 || look.code == HF_ERR_NOT_FOUND || look.code == HF_ERR_CORRUPT;
+    return is_replaceable ? error_set(error, HF_ERR_CORRUPT, "file '%s' is not what was stored", text) : 0;
+}
+
+static int get_there(struct tree_backend *self, const char *kind, const char *id, struct hf_record **ret_record,
+                     struct hf_error *error) {
+    struct hf_record *record = NULL;
+    int code = self->inner->ops->get(self->inner, STORE_IN_TRANSACTION, kind, id, 0, &record, error);
+    if (code == 0)
+        code = check_file(self, record, error);
+    if (code == 0)
+        *ret_record = record;
+    else
+        hf_record_free(&record);
+    return code;
+}
+
 int tree_get(struct store_backend *backend, enum store_view view, const char *kind, const char *id, int head_only,
              struct hf_record **ret_record, struct hf_error *error) {
     struct tree_backend *self = (struct tree_backend *)backend;
-    int code = self->inner->ops->get(self->inner, view, kind, id, head_only, ret_record, error);
+    int in_transaction = view == STORE_IN_TRANSACTION;
+    int code = in_transaction && !head_only
+                   ? get_there(self, kind, id, ret_record, error)
+                   : self->inner->ops->get(self->inner, view, kind, id, head_only, ret_record, error);
     if (code != HF_ERR_NOT_FOUND)
         return code;
-    int in_transaction = view == STORE_IN_TRANSACTION;
     if (in_transaction && tree_stage_has(&self->stage, kind, id))
         return code; /* it was deleted a moment ago */
     struct hf_error found = {0};

@@ -200,6 +200,7 @@ int tree_write_keys(struct tree_backend *self, const struct vec *keys, int is_an
 static void retry_pending(struct tree_backend *self) {
     struct vec keys;
     vec_init(&keys);
+    (void)tree_folders_again(self, NULL);
     if (tree_pending_keys(self, &keys, NULL) == 0)
         (void)tree_write_keys(self, &keys, self->is_anew, NULL);
     tree_key_vec_fini(&keys);

@@ -321,6 +321,13 @@ int tree_stage_write(struct tree_backend *self, struct tree_stage *stage, struct
         .with_sync = stage->durable == TREE_DURABLE_FILE || (stage->durable == TREE_DURABLE_BATCH && is_small),
     };
     int code = write_entries(&writing, error);
+    int is_writer = stage->workers == self->workers;
+    if (code == HF_ERR_NOT_FOUND && is_writer) {
+        error_clear(error);
+        code = tree_folders_again(self, error);
+        if (code == 0)
+            code = write_entries(&writing, error);
+    }
     if (code == 0 && stage->durable == TREE_DURABLE_BATCH && !is_small && count_temporary(stage))
         code = sync_all(self, error);
     if (code)

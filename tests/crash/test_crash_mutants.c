@@ -17,7 +17,7 @@ enum { SUBJECTS_MOST = 32 };
 
 /* Under a sanitizer only that it runs: the verdicts take too many states. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STATES_MOST = 1000, TREE_STATES_MOST = 100, WORKLOADS_MOST = 1, IS_WHOLE = 0 };
+enum { STATES_MOST = 100, TREE_STATES_MOST = 10, WORKLOADS_MOST = 1, IS_WHOLE = 0 };
 #else
 enum { STATES_MOST = 10000, TREE_STATES_MOST = 400, WORKLOADS_MOST = SUBJECTS_MOST, IS_WHOLE = 1 };
 #endif

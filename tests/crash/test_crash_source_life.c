@@ -16,15 +16,12 @@
 
 #include "sim/crash_states.h"
 #include "sim/oracle.h"
+#include "sim/share.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STATES_BY_DEFAULT = 4000 };
-#else
-enum { STATES_BY_DEFAULT = 100000 };
-#endif
+enum { STATES = 20000, SEEDS = 4, SANITIZED_ONE_IN = 20 };
 
 /* SETTLE_MS is longer than a stop's patience: a child that ignores SIGTERM is gone by then. */
-enum { SOURCES = 3, STEPS = 160, SETTLE_MS = 8000, LYING_STATES_MOST = 5000, RESTART_ONE_IN = 32, SHARE = 15000 };
+enum { SOURCES = 3, STEPS = 160, SETTLE_MS = 8000, LYING_STATES_MOST = 5000, RESTART_ONE_IN = 32 };
 
 #define URL "sqlite:/data/store.db"
 
@@ -43,11 +40,6 @@ struct life_work {
     uint64_t verified, restarted;
     int is_lying;
 };
-
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static int open_store(struct sim_process *process, struct hf_store **ret_store, struct hf_error *error) {
     struct store_setup setup = {.os = sim_process_os(process), .without_thread = 1};
@@ -278,7 +270,8 @@ static int64_t verify(void *arg, struct sim_disk *disk, char text[CRASH_TEXT]) {
     return found;
 }
 
-static void cut(uint64_t seed, enum crash_order order, struct crash_result *result, uint64_t *ret_restarted) {
+static void cut(uint64_t seed, enum crash_order order, uint64_t share, struct crash_result *result,
+                uint64_t *ret_restarted) {
     struct life_work *work = MEM_NEW(struct life_work);
     struct sim_record *record = record_life(work, seed, 0);
     struct crash_options options;
@@ -286,7 +279,7 @@ static void cut(uint64_t seed, enum crash_order order, struct crash_result *resu
     options.order = order;
     options.seed = seed;
     options.failure_folder = getenv("HOLDFAST_CRASH_FOLDER");
-    options.keep_one_in = crash_count(record, &options) / SHARE + 1;
+    options.keep_one_in = crash_count(record, &options) / share + 1;
     if (crash_run(record, &options, verify, work, result) != 0)
         print_error("seed %" PRIu64 ": %s\n", seed, result->first_failure);
     if (work->sim.violations > 0)
@@ -300,12 +293,12 @@ static void cut(uint64_t seed, enum crash_order order, struct crash_result *resu
 
 static void test_sources_survive_power_cuts(void **state) {
     (void)state;
-    uint64_t wanted = number_from("HOLDFAST_CRASH_STATES", STATES_BY_DEFAULT), restarted = 0;
-    uint64_t seed = number_from("HOLDFAST_CRASH_SEED", 1);
+    uint64_t wanted = share_number("HOLDFAST_CRASH_STATES", share_of(STATES, SANITIZED_ONE_IN)), restarted = 0;
+    uint64_t seed = share_number("HOLDFAST_CRASH_SEED", share_seed());
     struct crash_result result = {0};
     for (; result.total < wanted && result.failures == 0; seed++) {
-        cut(seed, CRASH_STRICT, &result, &restarted);
-        cut(seed, CRASH_EXT4, &result, &restarted);
+        cut(seed, CRASH_STRICT, wanted / SEEDS + 1, &result, &restarted);
+        cut(seed, CRASH_EXT4, wanted / SEEDS + 1, &result, &restarted);
     }
     printf("# %" PRIu64 " states, %" PRIu64 " distinct, %" PRIu64 " within recovery, %" PRIu64
            " daemons started again\n",

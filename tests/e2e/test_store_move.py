@@ -313,6 +313,43 @@ def test_damage_ends_a_copy_unless_it_is_gone_round(holdfast, tmp_path):
     assert not (tmp_path / "old" / ".holdfast").exists()
 
 
+def test_a_copy_onto_itself_is_refused_however_it_is_spelled(holdfast, tmp_path):
+    old = f"sqlite:{tmp_path}/old.db"
+    holdfast.run("store", "import", "-", "--url", old, input=many(3).encode())
+    holdfast.run("store", "copy", old, f"tree:{tmp_path}/tree")
+    os.link(tmp_path / "old.db", tmp_path / "linked.db")
+    os.symlink("tree", tmp_path / "link")
+    pairs = [(old, f"sqlite:{tmp_path}/./old.db"), (f"sqlite:{tmp_path}/linked.db", old)]
+    pairs += [(f"tree:{tmp_path}/tree", f"tree:{tmp_path}/{name}") for name in ("tree/", "tree/../tree?threads=1", "link/")]
+    for words in pairs:
+        refused = holdfast.run("store", "copy", *words, check=False)
+        assert refused.returncode == 64 and "another store" in stderr_of(refused), (words, stderr_of(refused))
+
+
+def test_a_store_cut_short_is_read_as_far_as_it_goes(holdfast, tmp_path):
+    old = f"sqlite:{tmp_path}/old.db"
+    holdfast.run("store", "import", "-", "--url", old, input=many(2000).encode())
+    holdfast.run("store", "compact", "--url", old)
+    os.truncate(tmp_path / "old.db", (tmp_path / "old.db").stat().st_size // 16384 * 8192)
+    before = (tmp_path / "old.db").read_bytes()
+    refused = holdfast.run("store", "put", "page", "new", "-", "--url", old, input=b"1", check=False)
+    assert refused.returncode == 65 and "--salvage" in stderr_of(refused)
+    salvaged = holdfast.run("store", "copy", old, f"sqlite:{tmp_path}/new.db", "--salvage", "-o", "json", check=False)
+    result = json.loads(salvaged.stdout)
+    assert salvaged.returncode == 1 and 500 < result["records"] == result["verified"] < 2000 and result["damaged"]
+    assert "cut short" in stderr_of(salvaged) and "the store: bad_structure: " in stderr_of(salvaged)
+    checked = holdfast.run("store", "check", "--url", old, check=False)
+    assert checked.returncode == 1 and "file is cut short" in stderr_of(checked) + checked.stdout.decode()
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
+def test_one_record_is_not_called_records(holdfast, tmp_path):
+    old = f"sqlite:{tmp_path}/old.db"
+    holdfast.run("store", "put", "page", "one", "-", "--url", old, input=b"1")
+    assert stderr_of(holdfast.run("store", "list", "--url", old)).strip() == "holdfast: 1 record"
+    assert "1 record exported" in stderr_of(holdfast.run("store", "export", "--url", old))
+
+
 def test_a_copy_into_a_store_that_somebody_owns(running, tmp_path):
     running.run("store", "import", "-", "--url", f"sqlite:{tmp_path}/old.db", input=many(3).encode())
     result = running.run("store", "copy", f"sqlite:{tmp_path}/old.db", f"sqlite:{running.data}/store.db", check=False)

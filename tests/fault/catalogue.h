@@ -38,6 +38,7 @@ void S12_bit_flip_in_a_value(void **state);
 /* catalogue_database.c */
 void S11_wal_damaged_or_of_another_database(void **state);
 void S11_pages_damaged_and_the_rest_salvaged(void **state);
+void S11_database_cut_replaced_or_removed_while_it_is_open(void **state);
 void S19_schema_of_a_newer_version(void **state);
 
 /* catalogue_system.c */

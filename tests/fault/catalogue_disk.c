@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sim/share.h"
+
 enum { TRANSFERS = 1 << OS_CALL_READ | 1 << OS_CALL_WRITE };
 
 static uint64_t calls_of_a_life(const char *url, unsigned call_mask) {
@@ -73,7 +75,7 @@ void S4_no_space_and_quota_at_each_write_of_a_thousand(void **state) {
     world_must_put(&world, "watch", "old", "{\"n\":1}");
     world_count(&world, 1 << OS_CALL_WRITE | 1 << OS_CALL_TRUNCATE);
     assert_int_equal(world_commit_many(&world, "m", 1000, 0), 0);
-    uint64_t calls = os_fault_calls(world.fault), step = calls / 12 + 1;
+    uint64_t calls = os_fault_calls(world.fault), step = calls / share_of(12, 6) + 1;
     world_fini(&world);
     assert_true(calls >= 3);
     for (uint64_t call = 1; call <= calls; call += step) {

@@ -41,7 +41,11 @@ void S21_ids_that_are_no_names(void **state) {
         {"line\nfeed", HF_ERR_BAD_ID},
         {"\xe2\x80\xae"
          "gnp.exe",
-         HF_ERR_BAD_ID}, /* the right-to-left override */
+         HF_ERR_BAD_ID},                  /* the right-to-left override */
+        {"a\xe2\x81\xa6", HF_ERR_BAD_ID}, /* an isolate, and the three marks of a direction */
+        {"a\xe2\x80\x8e", HF_ERR_BAD_ID},
+        {"a\xe2\x80\x8f", HF_ERR_BAD_ID},
+        {"a\xd8\x9c", HF_ERR_BAD_ID},
         {"\xff", HF_ERR_BAD_ID},
         {"%2e%2e%2f", 0},
         {"%2e%2e", 0},

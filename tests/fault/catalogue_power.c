@@ -7,14 +7,9 @@
 #include <string.h>
 
 #include "sim/crash_states.h"
+#include "sim/share.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { CRASH_STATES = 300 };
-#else
-enum { CRASH_STATES = 4000 };
-#endif
-
-enum { KEYS = 6, STEPS = 12, BATCH = 3 };
+enum { CRASH_STATES = 4000, SANITIZED_ONE_IN = 20, KEYS = 6, STEPS = 12, BATCH = 3 };
 
 struct script {
     const char *url;
@@ -165,7 +160,8 @@ static int64_t verify_script(void *arg, struct sim_disk *disk, char text[CRASH_T
     return found;
 }
 
-static void cut_power(const char *url, int steps, unsigned deeper_one_in, unsigned deeper_levels, uint64_t states) {
+static void cut_power(const char *url, int steps, unsigned deeper_one_in, unsigned deeper_levels, uint64_t all) {
+    uint64_t states = share_of(all, SANITIZED_ONE_IN);
     struct script script;
     struct crash_result result = {0};
     script_fill(&script, url);

@@ -7,7 +7,7 @@
 
 #include "fault/failing_memory.h"
 
-enum { BATCH = 10 };
+enum { BATCH = 10, THINGS_OF_A_SHORT_LIFE = 3 };
 
 struct sweep sweep;
 
@@ -25,10 +25,12 @@ static void take_fault_away(void) {
     if (sweep.is_gone)
         return;
     sweep.is_gone = 1;
-    if (sweep.fault)
-        os_fault_set(sweep.fault, &none);
-    else
+    if (!sweep.fault) {
         failing_memory_heal();
+        return;
+    }
+    sweep.calls = os_fault_calls(sweep.fault);
+    os_fault_set(sweep.fault, &none);
 }
 
 static void judge(const char *step, int code, const struct hf_error *error) {
@@ -105,6 +107,9 @@ static int try_open(struct hf_error *error) {
                                              .each = each,
                                              .who = "sweep"};
     int code = store_open(sweep.url, NULL, &setup, &sweep.store, error);
+    if (code == 0 && sweep.arm)
+        sweep.arm();
+    sweep.arm = NULL;
     if (code == 0)
         code = saver_open_with(sweep.store, &options, &saver_setup, &sweep.saver, error);
     if (code != 0)
@@ -157,6 +162,19 @@ static void start_over(void) {
         mark(i);
 }
 
+static int is_any_unmarked(void) {
+    int count = 0;
+    for (int i = 0; i < THINGS; i++)
+        count += sweep.things[i].is_unmarked;
+    return count > 0;
+}
+
+static void mark_again(void) {
+    for (int i = 0; i < THINGS; i++)
+        if (sweep.things[i].is_unmarked)
+            mark(i);
+}
+
 static void close_both(void) {
     struct hf_error error = {0};
     int code = hf_saver_close(&sweep.saver, &error);
@@ -164,9 +182,7 @@ static void close_both(void) {
         if (code != HF_ERR_FAILED) /* that lasts longer than its cause */
             judge("close", code, &error);
         take_fault_away();
-        for (int i = 0; i < THINGS; i++)
-            if (sweep.things[i].is_unmarked)
-                mark(i);
+        mark_again();
         if (code == HF_ERR_FAILED)
             start_over();
         code = hf_saver_close(&sweep.saver, &error);
@@ -181,13 +197,7 @@ static void close_both(void) {
     hf_store_close(&sweep.store);
 }
 
-void sweep_scenario(void) {
-    for (int i = 0; i < THINGS; i++)
-        set_text(i, 1);
-    if (open_both() != 0)
-        return;
-    for (int i = 0; i < THINGS; i++)
-        mark(i);
+static void go_on(void) {
     saver_step(sweep.saver);
     flush();
     load();
@@ -201,10 +211,26 @@ void sweep_scenario(void) {
     set_text(20, 3); /* the audit has to find it */
     audit();
     flush();
-    take_fault_away(); /* marks that could not be remembered are the owner's to repeat */
-    for (int i = 0; i < THINGS; i++)
-        if (sweep.things[i].is_unmarked || i == 20)
-            mark(i);
+    mark(20);
+}
+
+void sweep_scenario(void) {
+    int things = sweep.only_opens ? THINGS_OF_A_SHORT_LIFE : THINGS;
+    for (int i = 0; i < THINGS; i++) {
+        set_text(i, 1);
+        if (i >= things)
+            sweep.things[i].text[0] = '\0';
+    }
+    if (open_both() != 0)
+        return;
+    for (int i = 0; i < things; i++)
+        mark(i);
+    if (!sweep.only_opens)
+        go_on();
+    if (is_any_unmarked()) { /* marks that could not be remembered are the owner's to repeat */
+        take_fault_away();
+        mark_again();
+    }
     close_both();
 }
 

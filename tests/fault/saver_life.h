@@ -18,7 +18,10 @@ extern struct sweep {
     struct hf_store *store;
     struct hf_saver *saver;
     struct thing things[THINGS];
-    int is_gone; /* the fault was taken away */
+    void (*arm)(void); /* faults begin here: called when the store is open for the first time; NULL: they have begun */
+    int only_opens;    /* the life is short */
+    int is_gone;       /* the fault was taken away */
+    uint64_t calls;    /* to the system, until the fault was taken away */
     int lent;
     unsigned errors;
     char complaint[700];

@@ -1,5 +1,5 @@
 /* The catalogue of faults of the store: one test per row, over each kind of store. What needs a real machine is in
- * tests/e2e/test_limits.py and tests/power. */
+ * tests/e2e/test_limits_*.py and tests/power. */
 #include "fault/catalogue.h"
 
 #include <stdio.h>
@@ -32,6 +32,7 @@ int main(void) {
         ROW(S10_documents_that_are_none),
         ROW(S11_wal_damaged_or_of_another_database),
         ROW(S11_pages_damaged_and_the_rest_salvaged),
+        ROW(S11_database_cut_replaced_or_removed_while_it_is_open),
         ROW(S12_bit_flip_in_a_value),
         ROW(S13_two_owners),
         ROW(S14_stale_lock_whose_pid_is_another_process_now),

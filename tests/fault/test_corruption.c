@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "fault/damage.h"
+#include "sim/crash_suite.h"
+#include "sim/share.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -19,18 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { VARIANTS_BY_DEFAULT = 3000 };
-#else
-enum { VARIANTS_BY_DEFAULT = 100000 };
-#endif
-
-enum { COMPLAINTS_SHOWN = 8, PATIENCE_S = 60 };
-
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
+enum { VARIANTS = 40000, SANITIZED_ONE_IN = 40, COMPLAINTS_SHOWN = 8, PATIENCE_S = 60 };
 
 static double cpu_seconds(void) {
     struct timespec time;
@@ -83,8 +74,8 @@ static void spoil(const struct damage_base *base, uint64_t count, uint64_t seed,
 
 static void test_no_damage_goes_unnoticed(void **state) {
     (void)state;
-    uint64_t seed = number_from("HOLDFAST_CORRUPTION_SEED", 1);
-    uint64_t wanted = number_from("HOLDFAST_CORRUPTIONS", VARIANTS_BY_DEFAULT), shares = 0;
+    uint64_t seed = share_number("HOLDFAST_CORRUPTION_SEED", share_seed());
+    uint64_t wanted = share_number("HOLDFAST_CORRUPTIONS", share_of(VARIANTS, SANITIZED_ONE_IN)), shares = 0;
     struct damage_tally sum = {0};
     double started = cpu_seconds();
     for (const struct damage_shape *shape = damage_shapes; shape->name; shape++)
@@ -139,6 +130,7 @@ static void test_missing_checksums_are_caught(void **state) {
 }
 
 int main(void) {
+    crash_suite_init();
     signal(SIGALRM, say_hang);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_missing_checksums_are_caught),

@@ -10,6 +10,7 @@
 
 #include "fault/failing_memory.h"
 #include "os/file.h"
+#include "sim/share.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -17,12 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-enum { EVERY_BY_DEFAULT = 7 };
-#else
-enum { EVERY_BY_DEFAULT = 1 };
-#endif
 
 enum { COMMITS = 3, COMPLAINTS_SHOWN = 12 };
 
@@ -186,13 +181,11 @@ static uint64_t run(struct sweep *sweep, uint64_t at, int for_ever) {
 static void sweep_memory(int for_ever) {
     struct sweep sweep;
     unsigned runs = 0, errors = 0, complaints = 0;
-    const char *text = getenv("HOLDFAST_SWEEP_EVERY");
-    uint64_t step = text && *text ? strtoull(text, NULL, 10) : EVERY_BY_DEFAULT;
     run(&sweep, 0, 0); /* what is allocated once for the process */
     uint64_t count = run(&sweep, 0, 0);
     if (sweep.complaint[0])
         fail_msg("without any fault: %s", sweep.complaint);
-    for (uint64_t at = 1; at <= count; at += step, runs++) {
+    for (uint64_t at = share_first(); at <= count; at += share_step(), runs++) {
         run(&sweep, at, for_ever);
         errors += sweep.errors;
         if (sweep.complaint[0] && complaints++ < COMPLAINTS_SHOWN)

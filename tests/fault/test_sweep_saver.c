@@ -1,6 +1,9 @@
 /* A program that keeps its documents itself, while every call to the system and every allocation fails in turn:
- * opening, marking, saving, loading, auditing, closing. Nothing that it holds is forgotten: with the fault gone every
- * document is in the store as the owner has it, the check is clean, and what he lent was returned to him. */
+ * marking, saving, loading, auditing, closing. Nothing that it holds is forgotten: with the fault gone every document
+ * is in the store as the owner has it, the check is clean, and what he lent was returned to him. The first opening of
+ * the store is swept by test_sweep_store, test_sweep_tree and test_sweep_memory; only that of a tree without memory is
+ * here.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 
 #include "fault/failing_memory.h"
 #include "fault/saver_life.h"
+#include "sim/share.h"
 #include "sim/sim_disk.h"
 
 #include <errno.h>
@@ -21,17 +25,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { EVERY_BY_DEFAULT = 11 };
-#else
-enum { EVERY_BY_DEFAULT = 1 };
-#endif
-
 enum { COMPLAINTS_SHOWN = 12 };
 
 /* ---- calls to the system ----------------------------------------------------------------------------------------- */
 
-static uint64_t run_calls(const char *url, const struct os_fault_plan *plan) {
+static struct os_fault_plan plan; /* of the calls that fail */
+
+static void arm_calls(void) {
+    os_fault_set(sweep.fault, &plan);
+}
+
+static uint64_t run_calls(const char *url) {
     struct sim_disk *disk = sim_disk_new(3);
     struct sim_process *process = sim_process_new(disk);
     memset(&sweep, 0, sizeof sweep);
@@ -39,22 +43,15 @@ static uint64_t run_calls(const char *url, const struct os_fault_plan *plan) {
         abort();
     sweep.os = os_fault_os(sweep.fault);
     sweep.url = url;
-    os_fault_set(sweep.fault, plan);
+    sweep.arm = arm_calls;
     sweep_scenario();
-    uint64_t calls = os_fault_calls(sweep.fault);
     sweep_verify();
     if (sim_process_open_files(process))
         sweep_complain("%u files are left open", sim_process_open_files(process));
     os_fault_free(&sweep.fault);
     sim_process_free(&process);
     sim_disk_free(&disk);
-    return calls;
-}
-
-/* With HOLDFAST_SWEEP_EVERY=n only each n-th fault is tried. */
-static uint64_t every(void) {
-    const char *text = getenv("HOLDFAST_SWEEP_EVERY");
-    return text && *text ? strtoull(text, NULL, 10) : EVERY_BY_DEFAULT;
+    return sweep.calls;
 }
 
 struct total {
@@ -69,18 +66,17 @@ static void add_up(struct total *total, const char *what, uint64_t at, const cha
 }
 
 static void sweep_calls(const char *url, int error) {
-    const struct os_fault_plan none = {0};
     struct total total = {0};
-    run_calls(url, &none);
+    plan = (struct os_fault_plan){0};
+    uint64_t calls = run_calls(url);
     if (sweep.complaint[0])
         fail_msg("without any fault: %s", sweep.complaint);
-    uint64_t calls = 0;
     for (int once = 1; once >= 0; once--) {
-        uint64_t count = 1;
-        for (uint64_t at = 1; at <= count; at += every()) {
-            struct os_fault_plan plan = {.fail_at = at, .once = once, .error = error};
-            uint64_t made = run_calls(url, &plan);
-            if (at == 1 || made > count)
+        uint64_t count = calls;
+        for (uint64_t at = share_first(); at <= count; at += share_step()) {
+            plan = (struct os_fault_plan){.fail_at = at, .once = once, .error = error};
+            uint64_t made = run_calls(url);
+            if (made > count)
                 count = made;
             add_up(&total, "call", at, once ? "once" : "for ever");
         }
@@ -115,7 +111,23 @@ static int remove_entry(const char *path, const struct stat *stat, int type, str
     return remove(path);
 }
 
-static uint64_t run_memory(const char *scheme, const char *rest, uint64_t at, int for_ever) {
+/* Which allocation fails. */
+static struct {
+    uint64_t at;
+    int for_ever;
+} memory;
+
+static void arm_memory(void) {
+    failing_memory_set(memory.at, memory.for_ever);
+}
+
+/* What is swept: the opening of the store, or what comes behind it. */
+struct place {
+    const char *scheme, *rest;
+    int is_opening;
+};
+
+static uint64_t run_memory(const struct place *place, uint64_t at, int for_ever) {
     char folder[64], url[160];
     const char *shared = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     failing_memory_set(0, 0);
@@ -123,10 +135,16 @@ static uint64_t run_memory(const char *scheme, const char *rest, uint64_t at, in
     snprintf(folder, sizeof folder, "%s/holdfast-saver-XXXXXX", shared);
     if (!mkdtemp(folder))
         fail_msg("cannot make a folder in %s", shared);
-    snprintf(url, sizeof url, "%s:%s/%s", scheme, folder, rest);
+    snprintf(url, sizeof url, "%s:%s/%s", place->scheme, folder, place->rest);
     sweep.os = os_real();
     sweep.url = url;
-    failing_memory_set(at, for_ever);
+    memory.at = at;
+    memory.for_ever = for_ever;
+    if (place->is_opening)
+        arm_memory();
+    else
+        sweep.arm = arm_memory;
+    sweep.only_opens = place->is_opening;
     sweep_scenario();
     uint64_t count = failing_memory_count();
     sweep_verify();
@@ -134,15 +152,15 @@ static uint64_t run_memory(const char *scheme, const char *rest, uint64_t at, in
     return count;
 }
 
-static void sweep_memory(const char *scheme, const char *rest, int for_ever) {
+static void sweep_memory(const struct place *place, int for_ever) {
     const char *how = for_ever ? "for ever" : "once";
     struct total total = {0};
-    run_memory(scheme, rest, 0, 0); /* what is allocated once for the process */
-    uint64_t count = run_memory(scheme, rest, 0, 0);
+    run_memory(place, 0, 0); /* what is allocated once for the process */
+    uint64_t count = run_memory(place, 0, 0);
     if (sweep.complaint[0])
         fail_msg("without any fault: %s", sweep.complaint);
-    for (uint64_t at = 1; at <= count; at += every()) {
-        run_memory(scheme, rest, at, for_ever);
+    for (uint64_t at = share_first(); at <= count; at += share_step()) {
+        run_memory(place, at, for_ever);
         add_up(&total, "allocation", at, how);
     }
     printf("# no memory %-14s %5u runs over %" PRIu64 " allocations, %5u errors seen, %u complaints\n", how, total.runs,
@@ -153,14 +171,18 @@ static void sweep_memory(const char *scheme, const char *rest, int for_ever) {
 
 static void test_memory_over_sqlite(void **state) {
     (void)state;
-    sweep_memory("sqlite", "store.db", 0);
-    sweep_memory("sqlite", "store.db", 1);
+    const struct place place = {"sqlite", "store.db", 0};
+    sweep_memory(&place, 0);
+    sweep_memory(&place, 1);
 }
 
 static void test_memory_over_tree(void **state) {
     (void)state;
-    sweep_memory("tree", "tree?layout=watch&threads=1", 0);
-    sweep_memory("tree", "tree?layout=watch&threads=1", 1);
+    for (int is_opening = 0; is_opening <= 1; is_opening++) {
+        const struct place place = {"tree", "tree?layout=watch&threads=1", is_opening};
+        sweep_memory(&place, 0);
+        sweep_memory(&place, 1);
+    }
 }
 
 int main(void) {

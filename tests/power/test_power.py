@@ -8,23 +8,20 @@ system is shut down under it without a flush, mounted again, and looked at. HOLD
 all, HOLDFAST_POWER_SEED where the random moments begin. Prints TAP.
 """
 
-import array
-import contextlib
 import dataclasses
-import fcntl
-import functools
 import os
 import random
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-IOC_SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, and XFS_IOC_GOINGDOWN
-NO_LOG_FLUSH = 2
+sys.dont_write_bytecode = True
+
+import limits  # noqa: E402
+from disks import SIZE_MIB, Skipped, disk, reason_without, run, systems  # noqa: E402
+
 CUTS = int(os.environ.get("HOLDFAST_POWER_CUTS") or 400)
 LYING_CUTS = 20
 EARLY_SHARE = 0.3
@@ -32,77 +29,6 @@ PATIENCE_S = 20
 FRESH_EVERY = 25
 SEED = int(os.environ.get("HOLDFAST_POWER_SEED") or 1)
 WRITERS = 4
-
-
-def run(*command, check=True):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
-    if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout.strip()}")
-    return done
-
-
-class Disk:
-    """A file system on a loop device; nothing of it is left behind."""
-
-    def __init__(self, folder, size_mib, *mkfs_options, system="ext4"):
-        self.system = system
-        self.image, self.mount_point = os.path.join(folder, "image"), os.path.join(folder, "mnt")
-        self.device, self.is_mounted = None, False
-        os.mkdir(self.mount_point)
-        self.size_bytes, self.mkfs_options = size_mib << 20, mkfs_options
-        self.format()
-
-    def format(self):
-        with open(self.image, "wb") as file:
-            file.truncate(self.size_bytes)
-        run(f"mkfs.{self.system}", "-q", *(["-F"] if self.system == "ext4" else ["-K"]), *self.mkfs_options, self.image)
-        self.device = run("losetup", "--find", "--show", self.image).stdout.strip()
-
-    def mount(self, options="defaults"):
-        run("mount", "-t", self.system, "-o", options, self.device, self.mount_point)
-        self.is_mounted = True
-
-    def unmount(self):
-        for _ in range(100):
-            if run("umount", self.mount_point, check=False).returncode == 0:
-                self.is_mounted = False
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"cannot unmount {self.mount_point}")
-
-    def cut(self):
-        handle = os.open(self.mount_point, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(handle, IOC_SHUTDOWN, array.array("I", [NO_LOG_FLUSH]))
-        finally:
-            os.close(handle)
-
-    def close(self):
-        if self.is_mounted and run("umount", self.mount_point, check=False).returncode != 0:
-            run("umount", "--lazy", self.mount_point, check=False)
-        if self.device:
-            run("losetup", "--detach", self.device, check=False)
-        self.device, self.is_mounted = None, False
-
-
-@contextlib.contextmanager
-def disk(size_mib, *mkfs_options, system="ext4"):
-    folder = tempfile.mkdtemp(prefix="holdfast-power-")
-    made = None
-    try:
-        made = Disk(folder, size_mib, *mkfs_options, system=system)
-        yield made
-    finally:
-        if made:
-            made.close()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-# ---- power cuts ------------------------------------------------------------------------------------------------------
-
-
-SIZE_MIB = {"ext4": 64, "xfs": 320}  # mkfs.xfs makes none that is smaller than 300
 
 
 @dataclasses.dataclass
@@ -228,185 +154,7 @@ def test_both_file_systems(_writer):
         raise Skipped(reason)
 
 
-# ---- limits ----------------------------------------------------------------------------------------------------------
-
-
-class Served:
-    """The program that obeys lines."""
-
-    def __init__(self, writer, folder):
-        self.child = subprocess.Popen([writer, "serve", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, bufsize=1)
-
-    def ask(self, line):
-        self.child.stdin.write(line + "\n")
-        self.child.stdin.flush()
-        return self.child.stdout.readline().strip()
-
-    def want(self, line, start):
-        said = self.ask(line)
-        assert said.startswith(start), f"{line}: {said!r}, not {start!r}"
-        return said
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait(timeout=30)
-        self.child.stdout.close()
-
-
-@contextlib.contextmanager
-def served(writer, folder):
-    program = Served(writer, folder)
-    try:
-        yield program
-    finally:
-        if program.child.poll() is None:
-            try:
-                program.close()
-            except (OSError, subprocess.TimeoutExpired):
-                program.child.kill()
-                program.child.wait()
-
-
-def fill(folder):
-    ballast = os.path.join(folder, "ballast")
-    with open(ballast, "wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-    return ballast
-
-
-def put_until_refused(program, word):
-    """Returns the ids that were acknowledged."""
-    acknowledged = []
-    for number in range(2000):
-        said = program.ask(f"put p{number} 60000")
-        if not said.startswith("ok"):
-            assert said.startswith(f"error {word}"), said
-            return acknowledged
-        acknowledged.append(f"p{number}")
-    raise AssertionError("the disk never got full")
-
-
-def test_full_disk(writer):
-    with disk(24) as target:
-        target.mount()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "ok")
-            for number in range(5):
-                program.want(f"put first{number} 5000", "ok")
-            ballast = fill(target.mount_point)
-            acknowledged = put_until_refused(program, "no_space 507")
-            for _ in range(3):
-                program.want("put big 200000", "error no_space 507")
-            for name in acknowledged + [f"first{number}" for number in range(5)]:
-                program.want(f"get {name}", "ok")
-            os.unlink(ballast)
-            program.want("put after 200000", "ok")  # without opening again
-            program.want("check", "ok")
-            program.want("close", "ok")
-            program.want("open", "ok")
-            for name in acknowledged + ["after"]:
-                program.want(f"get {name}", "ok")
-            program.want("check", "ok")
-
-
-def test_full_disk_at_the_start(writer):
-    with disk(24) as target:
-        target.mount()
-        ballast = fill(target.mount_point)
-        with served(writer, target.mount_point) as program:
-            program.want("open", "error no_space 507")
-            os.unlink(ballast)
-            program.want("open", "ok")
-            program.want("put one 100", "ok")
-            program.want("check", "ok")
-
-
-def test_no_inode_left(writer):
-    with disk(24, "-N", "64") as target:
-        target.mount()
-        names = []
-        with contextlib.suppress(OSError):
-            for number in range(100):
-                names.append(os.path.join(target.mount_point, f"file{number}"))
-                open(names[-1], "wb").close()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "error no_space 507")
-            for name in names[:8]:
-                os.unlink(name)
-            program.want("open", "ok")
-            program.want("put one 100", "ok")
-
-
-def test_read_only_from_the_start(writer):
-    with disk(24) as target:
-        target.mount()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "ok")
-            program.want("put one 100", "ok")
-        target.unmount()
-        target.mount("ro")
-        with served(writer, target.mount_point) as program:
-            program.want("open", "error store_readonly 503")
-        target.unmount()
-        target.mount()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "ok")
-            program.want("get one", "ok")
-            program.want("check", "ok")
-
-
-def test_read_only_on_the_way(writer):
-    """What ext4 does when it finds itself damaged (errors=remount-ro)."""
-    with disk(24, "-e", "remount-ro") as target:
-        target.mount()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "ok")
-            program.want("put one 100", "ok")
-            run("mount", "-o", "remount,abort", target.mount_point, check=False)
-            said = program.ask("put two 100")
-            assert said.startswith(("error store_readonly 503", "error store_failed 503")), said
-            program.want("get one", "ok")
-        target.unmount()
-        run("fsck.ext4", "-p", "-f", target.image, check=False)
-        target.mount()
-        with served(writer, target.mount_point) as program:
-            program.want("open", "ok")
-            program.want("get one", "ok")
-            program.want("put two 100", "ok")
-            program.want("check", "ok")
-
-
-TESTS = [test_both_file_systems, test_missing_syncs_lose_data, test_nothing_is_lost, test_full_disk,
-         test_full_disk_at_the_start, test_no_inode_left, test_read_only_from_the_start, test_read_only_on_the_way]
-
-
-class Skipped(Exception):
-    pass
-
-
-@functools.cache
-def reason_without(system):
-    """Why no such file system can be made, mounted and shut down here; None: it can."""
-    if os.geteuid() != 0:
-        return "loop devices and mounts need root"
-    for program in (f"mkfs.{system}", "losetup", "mount"):
-        if not shutil.which(program):
-            return f"there is no {program}"
-    try:
-        with disk(SIZE_MIB[system], system=system) as target:
-            target.mount()
-            target.cut()
-    except (OSError, RuntimeError) as error:
-        return f"no {system} can be mounted and shut down here: {error}"
-    return None
-
-
-def systems():
-    return [system for system in SIZE_MIB if not reason_without(system)]
+TESTS = [test_both_file_systems, test_missing_syncs_lose_data, test_nothing_is_lost, *limits.TESTS]
 
 
 def main():

@@ -28,7 +28,7 @@ class Build:
 
 
 # Tags (meson suites): `normal` keeps a test out of the sanitizer builds, where it would take too long; `threads` has it
-# run under the thread sanitizer as well.
+# run under the thread sanitizer as well; `waits` is for those that mostly wait.
 BUILDS = [
     Build("build", [], lambda tags: "normal" in tags or "power" in tags, sanitized=False),
     Build("build-asan", ["-Db_sanitize=address,undefined"],
@@ -115,7 +115,7 @@ def without_random_addresses():
 
 def job_of_test(test, build):
     tags = tags_of(test)
-    suite = (tags - {"threads", "normal"}).pop()
+    suite = (tags - {"threads", "normal", "waits"}).pop()
     sanitizer = build.folder.partition("-")[2].removesuffix("fuzz")
     return Job(
         suite=f"{suite} ({sanitizer})" if sanitizer else suite,
@@ -125,4 +125,5 @@ def job_of_test(test, build):
         environment={"CMOCKA_MESSAGE_OUTPUT": "TAP", **SANITIZER_OPTIONS, **test["env"]},
         folder=test["workdir"] or build.folder,
         alone=not test["is_parallel"],
+        waits="waits" in tags,
         judge=results.verdict_by_exit_status if tags & set(SUITES_BY_EXIT_STATUS) else results.verdict)

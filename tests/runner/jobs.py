@@ -20,6 +20,7 @@ class Job:
     environment: dict = dataclasses.field(default_factory=dict)
     folder: str = "."
     alone: bool = False  # nothing else may run beside it
+    waits: bool = False  # for most of its time: it runs beside those that keep the processors busy
     judge: typing.Callable = results.verdict
 
 
@@ -64,23 +65,29 @@ def run(job, output_path):
     return Outcome(job, job.judge(text, status, timed_out), time.monotonic() - started)
 
 
-def run_side_by_side(numbered, workers, done):
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run, job, path) for job, path in numbered]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                done(future.result())
-                yield future.result()
-        except KeyboardInterrupt:
+def run_side_by_side(lanes, done):
+    """Each lane is (numbered jobs, how many of them at a time)."""
+    pools = [concurrent.futures.ThreadPoolExecutor(workers) for _, workers in lanes]
+    futures = [pool.submit(run, job, path) for pool, (numbered, _) in zip(pools, lanes) for job, path in numbered]
+    try:
+        for future in concurrent.futures.as_completed(futures):
+            done(future.result())
+            yield future.result()
+    except KeyboardInterrupt:
+        for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(running):
-                end_group(process)
-            raise
+        for process in list(running):
+            end_group(process)
+        raise
+    finally:
+        for pool in pools:
+            pool.shutdown()
 
 
 def run_all(jobs, workers, folder, done):
-    """Runs the jobs that may run side by side, then the others; calls done(outcome) as each ends."""
+    """Runs the jobs that may run side by side, those that wait in a lane of their own, then the others; calls done(outcome) as each ends."""
     numbered = [(job, os.path.join(folder, f"{number}.out")) for number, job in enumerate(jobs)]
-    together = [each for each in numbered if not each[0].alone]
+    busy = [each for each in numbered if not each[0].alone and not each[0].waits]
+    waiting = [each for each in numbered if not each[0].alone and each[0].waits]
     by_itself = [each for each in numbered if each[0].alone]
-    return [*run_side_by_side(together, workers, done), *run_side_by_side(by_itself, 1, done)]
+    return [*run_side_by_side([(busy, workers), (waiting, 1)], done), *run_side_by_side([(by_itself, 1)], done)]

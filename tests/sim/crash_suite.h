@@ -17,7 +17,7 @@ struct crash_subject {
 };
 
 void crash_suite_init(void); /* first thing in main: SQLite without threads and without statistics, memory kept */
-uint64_t crash_suite_states(uint64_t otherwise);
+uint64_t crash_suite_states(uint64_t all); /* that this build looks at */
 
 /* Prints a row for each subject and order. */
 void crash_suite_run(const struct crash_subject *subjects, size_t count, uint64_t states,

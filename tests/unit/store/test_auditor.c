@@ -173,6 +173,7 @@ static void test_cycles_are_an_interval_apart(void **state) {
     assert_int_equal(totals.cycles, 4);
     assert_int_equal(told.count, 1); /* when it begins */
     assert_string_equal(told.what, "unverifiable");
+    assert_string_equal(told.text, "check store: as the script says");
     hf_auditor_close(&auditor);
     hf_store_close(&store);
 }

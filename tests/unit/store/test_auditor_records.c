@@ -76,6 +76,32 @@ static void test_another_auditor_goes_on_with_the_records(void **state) {
     hf_store_close(&store);
 }
 
+/* Those of pages that cannot be read are counted for themselves: the store's health hangs on them. */
+static void test_a_damaged_structure_is_counted(void **state) {
+    struct hf_store *store = open_scripted();
+    struct hf_auditor *auditor = open_auditor(store, (struct hf_auditor_options){.shards = SHARDS});
+    struct auditor_stats stats;
+    (void)state;
+    find_trouble("bad_checksum", "home", NULL, "first");
+    find_trouble("bad_structure", NULL, NULL, "table records: rows from 1 on cannot be read");
+    script.findings[1].kind = NULL;
+    run(auditor, 1);
+    auditor_stats(auditor, &stats);
+    assert_int_equal(stats.reported, 2);
+    assert_int_equal(stats.structure, 1);
+    hf_auditor_close(&auditor);
+    auditor = open_auditor(store, (struct hf_auditor_options){.shards = SHARDS});
+    script.finding_count = 0;
+    run(auditor, 0); /* from the record */
+    auditor_stats(auditor, &stats);
+    assert_int_equal(stats.structure, 1);
+    run(auditor, 1);
+    auditor_stats(auditor, &stats);
+    assert_int_equal(stats.structure, 0);
+    hf_auditor_close(&auditor);
+    hf_store_close(&store);
+}
+
 static int count_record(void *arg, const struct hf_record *record, int code) {
     (void)record;
     (void)code;
@@ -146,6 +172,7 @@ int main(void) {
         cmocka_unit_test_setup(test_a_finding_is_an_event_when_it_changes_only, reset),
         cmocka_unit_test_setup(test_one_record_for_several_texts_in_a_round, reset),
         cmocka_unit_test_setup(test_another_auditor_goes_on_with_the_records, reset),
+        cmocka_unit_test_setup(test_a_damaged_structure_is_counted, reset),
         cmocka_unit_test_setup(test_not_everything_that_is_gone_is_kept, reset),
         cmocka_unit_test_setup(test_without_records_nothing_is_written, reset),
     };

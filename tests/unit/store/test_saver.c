@@ -219,6 +219,7 @@ static void test_options(void **state) {
     options.batch = 1000000;
     assert_int_equal(hf_saver_open(world.store, &options, &saver, &error), HF_ERR_INVALID);
     assert_int_equal(hf_saver_open(world.store, NULL, &saver, &error), HF_ERR_INVALID);
+    assert_string_equal(error.message, "open saver: there are no options");
     assert_int_equal(hf_saver_open(NULL, &world.options, &saver, &error), HF_ERR_INVALID);
     assert_null(saver);
     assert_int_equal(hf_saver_mark(world.saver, "thing", "a/b", NULL, HF_STANDARD, &error), HF_ERR_BAD_ID);

@@ -181,12 +181,105 @@ static void a_copy_goes_round_damage(void **state) {
     hf_store_close(&from);
 }
 
+/* ---- each page in turn ---- */
+
+static char *read_file(struct fixture *fixture, size_t *ret_size) {
+    char *bytes = malloc(4 << 20);
+    FILE *file = fopen(fixture->file, "rb");
+    assert_non_null(bytes);
+    assert_non_null(file);
+    *ret_size = fread(bytes, 1, 4 << 20, file);
+    assert_int_equal(fclose(file), 0);
+    return bytes;
+}
+
+static void write_file(struct fixture *fixture, const char *bytes, size_t size) {
+    FILE *file = fopen(fixture->file, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int salvage(struct fixture *fixture, struct told *told, struct hf_copy_result *ret_result) {
+    struct hf_store *from = NULL, *to = NULL;
+    const struct hf_store_options read_only = {.struct_bytes = sizeof read_only, .read_only = 1};
+    const struct hf_copy_options options = {.struct_bytes = sizeof options,
+                                            .salvage = 1,
+                                            .found = hear,
+                                            .found_arg = told};
+    char url[128];
+    snprintf(url, sizeof url, "sqlite:%s", fixture->file);
+    int code = hf_store_open(url, &read_only, &from, NULL);
+    assert_int_equal(hf_store_open("memory:", NULL, &to, NULL), 0);
+    if (code == 0)
+        code = hf_store_copy(from, to, &options, ret_result, NULL);
+    hf_store_close(&to);
+    hf_store_close(&from);
+    return code;
+}
+
+/* Of events and history, of either index, of the rows: what is not on the page is saved, what was is named. */
+static void any_page_costs_its_own_rows_only(void **state) {
+    enum { SCHEMA_PAGE = 0, RECORD_ROOT = 1, ON_A_PAGE = 3 };
+    struct fixture *fixture = *state;
+    size_t size;
+    fill(fixture);
+    char *bytes = read_file(fixture, &size), *damaged = malloc(size);
+    assert_non_null(damaged);
+    for (size_t page = RECORD_ROOT + 1; page < size / PAGE; page++) {
+        struct hf_copy_result result = {0};
+        struct told told = {0};
+        memcpy(damaged, bytes, size);
+        memset(damaged + page * PAGE, 0xee, PAGE);
+        write_file(fixture, damaged, size);
+        assert_int_equal(salvage(fixture, &told, &result), 0);
+        assert_int_equal(result.records + result.damaged, ROWS);
+        assert_in_range(result.damaged, 0, ON_A_PAGE);
+        assert_int_equal(told.lost, result.damaged);
+        assert_int_equal(result.verified, result.records);
+    }
+    free(damaged);
+    free(bytes);
+}
+
+/* What is there is saved; that something is missing is said, although nothing names it any more. */
+static void a_file_cut_short_is_read_as_far_as_it_goes(void **state) {
+    struct fixture *fixture = *state;
+    struct hf_error error = {0};
+    size_t size, before = 0;
+    fill(fixture);
+    char *bytes = read_file(fixture, &size);
+    for (size_t pages = 2; pages < size / PAGE; pages++) {
+        const struct hf_store_options read_only = {.struct_bytes = sizeof read_only, .read_only = 1};
+        struct hf_copy_result result = {0};
+        struct told told = {0};
+        write_file(fixture, bytes, pages * PAGE);
+        assert_int_equal(fixture_try_open(fixture, os_real(), &error), HF_ERR_CORRUPT);
+        assert_non_null(strstr(error.message, "file is cut short"));
+        assert_int_equal(salvage(fixture, &told, &result), 0);
+        assert_true(result.records >= before);
+        assert_true(result.records == ROWS || result.damaged > 0);
+        assert_int_equal(result.damaged, told.lost + told.structure);
+        before = result.records;
+        assert_int_equal(store_sqlite_ops.open(os_real(), fixture->file, &read_only, &fixture->backend,
+                                               &fixture->revision, NULL),
+                         0);
+        assert_true(fixture_findings(fixture) > 0);
+        fixture_close(fixture);
+        assert_int_equal(fixture_size(fixture, ""), pages * PAGE);
+    }
+    assert_true(before > ROWS - 4);
+    free(bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_damaged_page_costs_its_rows, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_first_and_the_last_page_too, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_damaged_index_page_costs_nothing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_copy_goes_round_damage, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(any_page_costs_its_own_rows_only, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_file_cut_short_is_read_as_far_as_it_goes, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

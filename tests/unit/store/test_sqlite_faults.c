@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "sim/share.h"
+
 enum { COMMITS = 20 };
 
 enum outcome { NOT_TRIED, ACKNOWLEDGED, REFUSED, NOT_KNOWN };
@@ -104,7 +106,7 @@ static void sweep(int error, int once) {
     assert_true(calls > COMMITS);
     for (int i = 0; i < COMMITS; i++)
         assert_int_equal(run.outcomes[i], ACKNOWLEDGED);
-    for (uint64_t n = 1; n <= calls; n++)
+    for (uint64_t n = share_first(); n <= calls; n += share_step())
         try_one(fault, &(struct os_fault_plan){.fail_at = n, .once = once, .error = error});
     os_fault_free(&fault);
 }

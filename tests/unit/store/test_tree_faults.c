@@ -92,6 +92,50 @@ static void test_a_folder_that_may_not_be_entered(void **state) {
     tree_expect_file(f, "shut/watch.json", "{\n  \"n\": 2\n}");
 }
 
+static void remove_our_folder(struct tree_fixture *f, const char *path) {
+    char below[64];
+    snprintf(below, sizeof below, "t/.holdfast/%s", path);
+    assert_int_equal(unlinkat(f->scratch.fd, below, AT_REMOVEDIR), 0);
+}
+
+/* By a cleaner of temporary files, or by hand. */
+static void test_our_folders_are_made_again(void **state) {
+    struct tree_fixture *f = *state;
+    tree_open(f);
+    tree_put(f, "watch", "a", "{\"n\":1}");
+    store_pump(f->store); /* what was replaced is removed */
+    remove_our_folder(f, "staged");
+    tree_put(f, "watch", "a", "{\"n\":2}");
+    tree_expect_file(f, "a/watch.json", "{\n  \"n\": 2\n}");
+    tree_check(f, "");
+    remove_our_folder(f, "aside");
+    tree_write_file(f, "a/watch.json", "{\"edit\":1}");
+    tree_put(f, "watch", "a", "{\"n\":3}");
+    tree_expect(f, "watch", "a", "{\"n\":3}");
+    tree_expect_file(f, "a/watch.json", "{\"edit\":1}"); /* there was no place to keep it */
+    tree_check(f, "pending_file a/watch.json reported; ");
+    store_pump(f->store);
+    tree_expect_file(f, "a/watch.json", "{\n  \"n\": 3\n}");
+    tree_expect_aside(f, "a_watch.json", "{\"edit\":1}");
+    tree_check(f, "");
+}
+
+/* The index is gone and its WAL is not: the files have everything. */
+static void test_without_its_index_the_way_out_is_said(void **state) {
+    struct tree_fixture *f = *state;
+    struct hf_error error = {0};
+    tree_open(f);
+    tree_put(f, "watch", "a", "{\"n\":1}");
+    hf_store_close(&f->store);
+    tree_remove_file(f, ".holdfast/index.db");
+    assert_int_equal(tree_try_open(f, 0, &error), HF_ERR_CORRUPT);
+    assert_non_null(strstr(error.message, "open the index"));
+    assert_non_null(strstr(error.hint, "move '.holdfast' away, and all of them are taken in again"));
+    assert_int_equal(renameat(f->scratch.fd, "t/.holdfast", f->scratch.fd, "old"), 0);
+    tree_open(f);
+    tree_expect(f, "watch", "a", "{\n  \"n\": 1\n}");
+}
+
 static void test_a_shut_folder_of_somebody_else(void **state) {
     struct tree_fixture *f = *state;
     struct hf_record *record = NULL;
@@ -261,6 +305,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(no_space_while_files_are_written),
         TEST(a_folder_that_may_not_be_entered),
+        TEST(our_folders_are_made_again),
+        TEST(without_its_index_the_way_out_is_said),
         TEST(a_shut_folder_of_somebody_else),
         TEST(a_sync_of_many_that_fails_stops_the_store),
         TEST(a_sync_of_one_that_fails_stops_the_store),

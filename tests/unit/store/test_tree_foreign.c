@@ -129,6 +129,40 @@ static void test_an_edit_while_closed_is_taken(void **state) {
     tree_check(f, "");
 }
 
+static struct hf_commit_result put_again(struct tree_fixture *f, const char *id, const char *json) {
+    struct hf_commit_result result = {0};
+    assert_int_equal(hf_store_put(f->store, "watch", id, json, strlen(json), &result, NULL), 0);
+    return result;
+}
+
+/* Nobody has seen the edit yet, and the put is the newer one: it wins as a put of another document would. */
+static void test_a_put_of_the_same_wins_over_an_edit(void **state) {
+    static const char *const edits[] = {"{\"n\":2}", "{\"n", NULL};
+    struct tree_fixture *f = *state;
+    for (size_t i = 0; i < 3; i++) {
+        const char *id = i == 0 ? "a" : i == 1 ? "b" : "c";
+        char path[32];
+        snprintf(path, sizeof path, "%s/watch.json", id);
+        tree_open(f);
+        tree_put(f, "watch", id, "{\"n\":1}");
+        int opens = tree_calls.opens;
+        assert_false(put_again(f, id, "{\"n\":1}").changed);
+        assert_int_equal(tree_calls.opens, opens); /* it costs no look at the file */
+        if (edits[i])
+            tree_write_file(f, path, edits[i]);
+        else
+            tree_remove_file(f, path);
+        assert_true(put_again(f, id, "{\"n\":1}").changed);
+        tree_expect_file(f, path, "{\n  \"n\": 1\n}");
+        assert_int_equal(tree_count(f, ".holdfast/aside"), i == 0 ? 1 : 2);
+        tree_open(f);
+        tree_expect_found(f, "");
+        tree_expect(f, "watch", id, "{\"n\":1}");
+        assert_false(put_again(f, id, "{\"n\":1}").changed);
+        tree_check(f, "");
+    }
+}
+
 static void test_a_rewritten_file_of_the_same_document_is_no_edit(void **state) {
     struct tree_fixture *f = *state;
     tree_open(f);
@@ -466,6 +500,7 @@ int main(void) {
         TEST(a_put_keeps_the_damaged_file_aside),
         TEST(a_damaged_file_can_be_deleted),
         TEST(an_edit_while_closed_is_taken),
+        TEST(a_put_of_the_same_wins_over_an_edit),
         TEST(a_rewritten_file_of_the_same_document_is_no_edit),
         TEST(an_edit_of_ours_is_put_back),
         TEST(an_added_file_is_taken_or_moved_aside),
