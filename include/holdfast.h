@@ -72,7 +72,8 @@ HF_PUBLIC const char *hf_version(void);
     X(CONFIG, -31, "config", 500, 78, 0, "the configuration is wrong")                                                 \
     X(UNSUPPORTED, -32, "unsupported", 501, 69, 0, "this is not supported here")                                       \
     X(CANCELLED, -33, "cancelled", 503, 75, 1, "it was given up before it happened")                                   \
-    X(INTERNAL, -34, "internal", 500, 70, 0, "a bug in holdfast")
+    X(INTERNAL, -34, "internal", 500, 70, 0, "a bug in holdfast")                                                      \
+    X(NO_BASIS, -35, "no_basis", 428, 64, 0, "the write must say which version it is based on")
 
 enum hf_code {
     HF_OK = 0,
@@ -517,6 +518,108 @@ HF_PUBLIC HF_MUST_USE int hf_auditor_run(struct hf_auditor *auditor, int every_s
                                          struct hf_audit_result *ret_result, struct hf_error *error);
 /* Since it was opened. Thread-safe. */
 HF_PUBLIC void hf_auditor_totals(struct hf_auditor *auditor, struct hf_audit_result *ret_totals);
+
+/* ---------------------------------------------------------------------------------------------------------------- *
+ * State: what a collector that ends wants to find again
+ *
+ * A state is bytes under a name: JSON is shown as JSON, anything else (a pickle, say) is kept as it is and never looked
+ * into, far less executed. Every save is a version. A run that must not meet another one takes the lease of the name;
+ * with it comes a fence, a number that only grows: what was saved with an older fence is refused (HF_ERR_CONFLICT), so
+ * a run that was frozen and overtaken cannot write. The lease of a dead owner is free at once: the kernel is asked
+ * (boot id, pid, start time), never a flag.
+ *
+ * Everything works on an open store, in any thread, several at once on one name too. A child after fork uses neither
+ * the store nor a lease of its parent: it opens the store again when the parent has closed it, and takes its own lease.
+ * A program that exits without closing loses nothing that was acknowledged, and its lease is free. A signal handler
+ * that runs meanwhile disturbs no save; none may call these functions. Beside a daemon, which owns the data directory,
+ * use its socket (docs/state.md) or `holdfast run`. A name is an id of at most 200 bytes that does not begin with '-'.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+enum { HF_STATE_NAME_MAX = 200, HF_STATE_BYTES_MAX = 64 << 20 };
+
+struct hf_state_value {
+    const char *name;
+    const void *bytes; /* exactly what was saved, and a NUL behind it for convenience */
+    size_t size;
+    int is_json;
+    uint64_t version; /* 1, 2, …; 0: a default, never saved */
+    uint64_t fence;   /* it was saved with; 0: without a lease */
+    int64_t at_ms;
+    uint8_t digest[32];       /* BLAKE2b-256 of the bytes */
+    const char *run;          /* "NAME@NUMBER"; "" without a lease */
+    const char *code_version; /* as the saver said; may be "" */
+    const char *note, *who;   /* may be "" */
+};
+HF_PUBLIC void hf_state_value_free(struct hf_state_value **value);
+
+/* Gives the newest version, or the one that is named. Errors: NOT_FOUND: nothing was ever saved (or that version is not
+ * kept); CORRUPT: it is damaged; the message names the newest version that is whole, the hint how to go back to it.
+ * A damaged state is never taken for one that was not saved. Also BAD_ID, IO, NO_MEMORY. Thread-safe. */
+HF_PUBLIC HF_MUST_USE int hf_state_load(struct hf_store *store, const char *name, struct hf_state_value **ret_value,
+                                        struct hf_error *error);
+HF_PUBLIC HF_MUST_USE int hf_state_load_version(struct hf_store *store, const char *name, uint64_t version,
+                                                struct hf_state_value **ret_value, struct hf_error *error);
+/* As hf_state_load; only when nothing was ever saved under the name, a value of these bytes with version 0. */
+HF_PUBLIC HF_MUST_USE int hf_state_default(struct hf_store *store, const char *name, const void *bytes, size_t size,
+                                           struct hf_state_value **ret_value, struct hf_error *error);
+
+struct hf_state_lease;
+
+/* What the save is based on: somebody else's newer version is not overwritten unawares. */
+enum hf_state_basis {
+    HF_STATE_BY_LEASE = 0,   /* the lease alone decides; there must be one */
+    HF_STATE_IF_VERSION = 1, /* the newest version is if_version; 0: nothing was saved yet */
+    HF_STATE_FORCE = 2,      /* whatever is there, also under another's lease; kept with the version as forced */
+};
+struct hf_state_save_options {
+    uint32_t struct_bytes;
+    enum hf_state_basis basis;
+    uint64_t if_version;
+    const struct hf_state_lease *lease;    /* NULL: without; then a lease that a living owner holds is CONFLICT */
+    const char *code_version, *note, *who; /* may be NULL */
+    struct hf_batch *with; /* records that are committed together with the state, all or nothing; taken in any case */
+};
+/* Saves the bytes as the next version: when it returns 0, it is on disk. The same bytes again as the newest version
+ * make no new one. Old versions that are no longer to be kept (hf_state_keep) go in the same commit. ret_version may be
+ * NULL. Errors: TOO_LARGE (over HF_STATE_BYTES_MAX, or what the store takes as one document), CONFLICT (another owner
+ * holds the lease; this lease was taken over; or others changed the state again and again meanwhile), PRECONDITION
+ * (IF_VERSION, or a condition of `with`), NO_BASIS (BY_LEASE without one), CORRUPT (the state's head is damaged: the
+ * hint says how to go back to a whole version), INVALID, BAD_ID, and those of hf_store_commit. Thread-safe. */
+HF_PUBLIC HF_MUST_USE int hf_state_save(struct hf_store *store, const char *name, const void *bytes, size_t size,
+                                        const struct hf_state_save_options *options, uint64_t *ret_version,
+                                        struct hf_error *error);
+
+/* How many versions are kept: the newest `versions` of them (0: 50, the default), and any that is younger than
+ * max_age_ms (0: only the number counts). Never fewer than one. The next save goes by it. */
+HF_PUBLIC HF_MUST_USE int hf_state_keep(struct hf_store *store, const char *name, uint32_t versions, int64_t max_age_ms,
+                                        struct hf_error *error);
+
+struct hf_state_lease_options {
+    uint32_t struct_bytes;
+    int64_t pid;    /* whose process the owner is, on this machine; 0: the caller's own */
+    int64_t ttl_ms; /* another may take it when nothing was saved or renewed for so long; 0: not before the owner is
+                       dead. By the clock that goes on while the machine sleeps and that nobody sets */
+    int steal;      /* 1: take it from a living owner; what he saves is refused from then on */
+    const char *reason, *who; /* kept in the ledger of runs; may be NULL */
+};
+/* Takes the lease of a name, and enters a run into its ledger. options may be NULL. Errors: CONFLICT: a living owner
+ * holds it; pid, run and since when are in the message. */
+HF_PUBLIC HF_MUST_USE int hf_state_lease_take(struct hf_store *store, const char *name,
+                                              const struct hf_state_lease_options *options,
+                                              struct hf_state_lease **ret_lease, struct hf_error *error);
+/* Of a lease that was taken elsewhere, by its fence: what HOLDFAST_FENCE names. Nothing is asked of the store. */
+HF_PUBLIC HF_MUST_USE int hf_state_lease_of_fence(const char *name, uint64_t fence, struct hf_state_lease **ret_lease,
+                                                  struct hf_error *error);
+/* Puts off the end of a lease with a ttl. Errors: CONFLICT: it was taken over. */
+HF_PUBLIC HF_MUST_USE int hf_state_lease_renew(struct hf_store *store, const struct hf_state_lease *lease,
+                                               struct hf_error *error);
+HF_PUBLIC uint64_t hf_state_lease_fence(const struct hf_state_lease *lease);
+HF_PUBLIC const char *hf_state_lease_run(const struct hf_state_lease *lease); /* "NAME@NUMBER" */
+/* Gives it back and closes the run in the ledger. outcome: "ok", "error" or another word; NULL: "ok". The lease is
+ * freed in any case; one that is not given back is free when its owner ends. Errors: CONFLICT: it was taken over. */
+HF_PUBLIC HF_MUST_USE int hf_state_lease_release(struct hf_store *store, struct hf_state_lease **lease,
+                                                 const char *outcome, struct hf_error *error);
+HF_PUBLIC void hf_state_lease_free(struct hf_state_lease **lease); /* forgets it without giving it back */
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,8 @@
 #include "api/problem.h"
 #include "base/text.h"
 
+enum { DOCUMENT_BYTES = 10 << 20 };
+
 static const char *const scope_names[] = {"none", "read", "operate", "edit", "repair", "admin"};
 
 const char *api_scope_name(enum api_scope scope) {
@@ -97,6 +99,38 @@ void handler_add_next(struct api_call *call, const char *path, const char *last,
     buf_printf(&link, "&limit=%llu>; rel=\"next\"", (unsigned long long)limit);
     if (!link.failed)
         api_add_header(call, "Link", arena_strdup(&call->arena, buf_text(&link)));
+}
+
+void handler_add_next_name(struct api_call *call, uint64_t limit) {
+    JSON_AUTO struct json_doc doc;
+    json_init(&doc);
+    if (limit == 0 || json_read(&doc, buf_text(&call->reply), call->reply.size, NULL, NULL) != 0)
+        return;
+    if (doc.nodes[0].count < limit)
+        return;
+    uint32_t last = JSON_NONE;
+    for (uint32_t node = json_first(&doc, 0); node != JSON_NONE; node = json_after(&doc, 0, node))
+        last = node;
+    const char *name = json_member_text(&doc, last, "name", &call->arena);
+    if (name)
+        handler_add_next(call, call->operation->path, name, limit);
+}
+
+int handler_is_etag_known(const char *etags, const char *etag) {
+    if (!etags)
+        return 0;
+    if (strcmp(etags, "*") == 0)
+        return 1;
+    const char *found = strstr(etags, etag);
+    return found != NULL && (found == etags || strchr(" ,/", found[-1]) != NULL);
+}
+
+int handler_check_document(struct api_call *call, size_t bytes) {
+    if (bytes <= DOCUMENT_BYTES)
+        return 0;
+    error_set(&call->error, HF_ERR_TOO_LARGE, "read the document: %zu bytes are over the limit of %d", bytes,
+              DOCUMENT_BYTES);
+    return error_hint(&call->error, "a state may be larger: holdfast state set");
 }
 
 void handler_add_etag(struct api_call *call, const uint8_t hash[HF_HASH_BYTES]) {

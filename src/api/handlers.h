@@ -15,6 +15,9 @@ void source_runs_handler(struct api_call *call);
 void source_edit_handler(struct api_call *call);
 void source_versions_handler(struct api_call *call);
 void source_rollback_handler(struct api_call *call);
+void source_summary_handler(struct api_call *call);
+void source_export_handler(struct api_call *call);
+void source_import_handler(struct api_call *call);
 void source_rm_handler(struct api_call *call);
 
 void store_get_handler(struct api_call *call);
@@ -26,6 +29,26 @@ void store_events_handler(struct api_call *call);
 void store_check_handler(struct api_call *call);
 void store_compact_handler(struct api_call *call);
 void store_import_handler(struct api_call *call);
+
+void state_list_handler(struct api_call *call);
+void state_show_handler(struct api_call *call);
+void state_get_handler(struct api_call *call);
+void state_set_handler(struct api_call *call);
+void state_merge_handler(struct api_call *call);
+void state_commit_handler(struct api_call *call);
+void state_log_handler(struct api_call *call);
+void state_runs_handler(struct api_call *call);
+void state_diff_handler(struct api_call *call);
+void state_rollback_handler(struct api_call *call);
+void state_copy_handler(struct api_call *call);
+void state_move_handler(struct api_call *call);
+void state_clear_handler(struct api_call *call);
+void state_keep_handler(struct api_call *call);
+void state_export_handler(struct api_call *call);
+void state_import_handler(struct api_call *call);
+void state_begin_handler(struct api_call *call);
+void state_end_handler(struct api_call *call);
+void state_renew_handler(struct api_call *call);
 
 void token_create_handler(struct api_call *call);
 void token_list_handler(struct api_call *call);
@@ -48,7 +71,13 @@ int handler_bool(struct api_call *call, const char *name, int *ret_value);
 void handler_reply(struct api_call *call, int code);
 /* Link: <PATH?after=LAST&limit=N>; rel="next" */
 void handler_add_next(struct api_call *call, const char *path, const char *last, uint64_t limit);
+/* The same behind the last name of the reply, an array; a full page has a next one, which may turn out empty. */
+void handler_add_next_name(struct api_call *call, uint64_t limit);
 void handler_add_encoded(struct buf *out, const char *text); /* percent-encodes a path segment or a value */
+/* Whether one of the entity tags of an If-None-Match (NULL: none) is this one. */
+int handler_is_etag_known(const char *etags, const char *etag);
+/* TOO_LARGE over the limit of one document; states may be larger. */
+int handler_check_document(struct api_call *call, size_t bytes);
 /* A strong ETag of a hash. */
 void handler_add_etag(struct api_call *call, const uint8_t hash[HF_HASH_BYTES]);
 void handler_add_revision(struct api_call *call, uint64_t revision);

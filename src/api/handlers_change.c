@@ -149,6 +149,8 @@ static void change(struct api_call *call, enum hf_what what) {
     int is_rehearsal = 0;
     int code = internal_kind_check_write(kind, &call->error);
     if (code == 0)
+        code = handler_check_document(call, call->body_bytes);
+    if (code == 0)
         code = read_conditions(call, &options);
     if (code == 0)
         code = handler_bool(call, "dry-run", &is_rehearsal);

@@ -155,6 +155,8 @@ static int add_record(struct import *import, const struct json_doc *doc, uint32_
     int code = record_row_read(doc, item, &import->call->arena, &row, error);
     if (code == 0)
         code = check_kind(import, row.record.kind, error);
+    if (code == 0 && internal_kind_check_write(row.record.kind, NULL) == 0)
+        code = handler_check_document(import->call, row.record.json_bytes);
     if (code == 0)
         code = record_row_check(&row, &import->scratch, &import->canonical, error);
     if (code == 0)

@@ -29,22 +29,6 @@ void source_add_handler(struct api_call *call) {
     handler_reply(call, code);
 }
 
-/* A full page has a next one; it may turn out empty. */
-static void add_next_page(struct api_call *call, uint64_t limit) {
-    JSON_AUTO struct json_doc doc;
-    json_init(&doc);
-    if (limit == 0 || json_read(&doc, buf_text(&call->reply), call->reply.size, NULL, NULL) != 0)
-        return;
-    if (doc.nodes[0].count < limit)
-        return;
-    uint32_t last = JSON_NONE;
-    for (uint32_t node = json_first(&doc, 0); node != JSON_NONE; node = json_after(&doc, 0, node))
-        last = node;
-    const char *name = json_member_text(&doc, last, "name", &call->arena);
-    if (name)
-        handler_add_next(call, call->operation->path, name, limit);
-}
-
 void source_list_handler(struct api_call *call) {
     uint64_t limit = 0;
     int code = handler_number(call, "limit", UINT32_MAX, 0, &limit);
@@ -52,7 +36,7 @@ void source_list_handler(struct api_call *call) {
         code = source_list(call->context->store, call->context->unsaved, call->parameter(call, "after"), limit,
                            &call->reply, &call->error);
     if (code == 0)
-        add_next_page(call, limit);
+        handler_add_next_name(call, limit);
     handler_reply(call, code);
 }
 
@@ -120,4 +104,29 @@ void source_rollback_handler(struct api_call *call) {
 
 void source_rm_handler(struct api_call *call) {
     handler_reply(call, source_remove(call->context->store, call->who, name_of(call), &call->reply, &call->error));
+}
+
+void source_summary_handler(struct api_call *call) {
+    handler_reply(call, source_summary(call->context->store, call->context->unsaved, name_of(call), &call->reply,
+                                       &call->error));
+}
+
+void source_export_handler(struct api_call *call) {
+    uint64_t data = 0;
+    int without_code = 0;
+    int code = handler_number(call, "data", UINT32_MAX, 0, &data);
+    if (code == 0)
+        code = handler_bool(call, "without-code", &without_code);
+    if (code == 0)
+        code = source_export(call->context->store, name_of(call), !without_code, data, &call->reply, &call->error);
+    handler_reply(call, code);
+}
+
+void source_import_handler(struct api_call *call) {
+    int merge = 0;
+    int code = handler_bool(call, "merge", &merge);
+    if (code == 0)
+        code = source_import(call->context->store, call->who, name_of(call), call->body ? call->body : "",
+                             call->body_bytes, merge, &call->reply, &call->error);
+    handler_reply(call, code);
 }

@@ -12,19 +12,10 @@ enum {
     PAGE_BYTES = 8 << 20, /* a page that is so large ends, however few records it has */
 };
 
-static int is_etag_known(const char *etags, const char *etag) {
-    if (!etags)
-        return 0;
-    if (strcmp(etags, "*") == 0)
-        return 1;
-    const char *found = strstr(etags, etag);
-    return found != NULL && (found == etags || strchr(" ,/", found[-1]) != NULL);
-}
-
 static int reply_document(struct api_call *call, const struct hf_record *record) {
     handler_add_etag(call, record->hash);
     handler_add_revision(call, record->revision);
-    if (is_etag_known(call->parameter(call, "if-none-match"), call->headers[0].value))
+    if (handler_is_etag_known(call->parameter(call, "if-none-match"), call->headers[0].value))
         call->status = 304;
     else
         buf_add(&call->reply, record->json, record->json_bytes);

@@ -25,16 +25,17 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
-static int64_t uid_of_peer(int fd) {
+/* Who sits at the other end of a Unix socket. */
+static struct http_peer look_at_peer(int fd) {
     struct sockaddr_storage address;
     struct ucred peer;
     socklen_t bytes = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0 || address.ss_family != AF_UNIX)
-        return -1;
+        return (struct http_peer){.fd = fd, .uid = -1};
     bytes = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
-        return (int64_t)UINT32_MAX; /* nobody's */
-    return peer.uid;
+        return (struct http_peer){.fd = fd, .uid = (int64_t)UINT32_MAX}; /* nobody's */
+    return (struct http_peer){.fd = fd, .uid = peer.uid, .pid = peer.pid};
 }
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **socket_context,
@@ -46,8 +47,10 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
         return;
     }
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info &&
-        herald_add_peer(server->herald, info->connect_fd, uid_of_peer(info->connect_fd), server->room, &peer) == 0)
+    if (!info)
+        return;
+    struct http_peer known = look_at_peer(info->connect_fd);
+    if (herald_add_peer(server->herald, &known, server->room, &peer) == 0)
         *socket_context = peer;
 }
 

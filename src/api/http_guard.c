@@ -258,6 +258,13 @@ static int is_json(const char *type) {
     return type && strncasecmp(type, json, sizeof json - 1) == 0 && strchr(" ;\t", type[sizeof json - 1]) != NULL;
 }
 
+size_t http_body_limit(const struct http_request *request) {
+    const struct api_operation *operation = request->call.operation;
+    size_t limit = request->server->max_body_bytes;
+    int is_large = operation && (operation->flags & OPERATION_LARGE_BODY);
+    return is_large && limit < BODY_LARGE_BYTES ? BODY_LARGE_BYTES : limit;
+}
+
 static int check_body(struct http_request *request) {
     struct api_call *call = &request->call;
     const char *length = http_header(request, "Content-Length");
@@ -271,10 +278,10 @@ static int check_body(struct http_request *request) {
     }
     if (request->announced_bytes == 0)
         return 0;
-    if (!is_chunked && request->announced_bytes > request->server->max_body_bytes) {
+    if (!is_chunked && request->announced_bytes > http_body_limit(request)) {
         request->must_close = 1;
         return error_set(&call->error, HF_ERR_TOO_LARGE, "read the body: %llu bytes are over the limit of %zu",
-                         (unsigned long long)request->announced_bytes, request->server->max_body_bytes);
+                         (unsigned long long)request->announced_bytes, http_body_limit(request));
     }
     if (is_json(type) && (!coding || strcasecmp(coding, "identity") == 0))
         return 0;

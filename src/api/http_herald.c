@@ -172,12 +172,13 @@ static void send_idlest_away(struct herald *herald) {
         send_away(idlest);
 }
 
-int herald_add_peer(struct herald *herald, int fd, int64_t uid, unsigned room, struct http_peer **ret_peer) {
+int herald_add_peer(struct herald *herald, const struct http_peer *known, unsigned room, struct http_peer **ret_peer) {
     struct http_peer *peer = MEM_NEW(struct http_peer);
     if (!peer)
         return HF_ERR_NO_MEMORY;
-    peer->fd = fd;
-    peer->uid = uid;
+    peer->fd = known->fd;
+    peer->uid = known->uid;
+    peer->pid = known->pid;
     peer->deadline_ms = os_monotonic_ms(herald->os) + FIRST_HEAD_MS;
     pthread_mutex_lock(&herald->mutex);
     if (++herald->peer_count > room)

@@ -29,6 +29,7 @@ enum http_phase {
 struct http_peer {
     int fd;
     int64_t uid; /* of a Unix socket's peer; -1 over TCP */
+    int64_t pid; /* the same; 0 when it is not known */
     atomic_int phase;
     _Atomic int64_t deadline_ms;
     struct http_peer *previous, *next;
@@ -42,8 +43,8 @@ void herald_free(struct herald **herald);
 /* wait_ms from now. May wake before it returns. */
 void herald_wait(struct herald *herald, struct waiter *waiter, uint64_t revision, int64_t wait_ms);
 
-/* room: with more peers than this, the one that has idled longest is sent away. */
-int herald_add_peer(struct herald *herald, int fd, int64_t uid, unsigned room, struct http_peer **ret_peer);
+/* Takes fd, uid and pid from *known. room: with more peers than this, the one that has idled longest is sent away. */
+int herald_add_peer(struct herald *herald, const struct http_peer *known, unsigned room, struct http_peer **ret_peer);
 void herald_remove_peer(struct herald *herald, struct http_peer *peer);
 void herald_set_phase(struct herald *herald, struct http_peer *peer, enum http_phase phase);
 

@@ -81,6 +81,7 @@ void http_on_completed(void *server, struct MHD_Connection *connection, void **s
 /* http_guard.c: everything that can be refused by headers alone. Fills route, values, who and scope. 0, or the error
  * with call.status when it is not the code's own. */
 int http_guard(struct http_request *request, const char *url, const char *version);
+size_t http_body_limit(const struct http_request *request); /* of its operation */
 const char *http_header(const struct http_request *request, const char *name);
 
 /* http_reply.c */

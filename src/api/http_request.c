@@ -73,6 +73,8 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
     buf_init(&request->body);
     request->call = (struct api_call){.context = server->context,
                                       .who = request->who,
+                                      .peer_uid = request->peer ? request->peer->uid : -1,
+                                      .peer_pid = request->peer ? request->peer->pid : 0,
                                       .body = "",
                                       .parameter = find_value,
                                       .parameter_context = request,
@@ -127,7 +129,7 @@ static enum MHD_Result begin(struct http_server *server, struct MHD_Connection *
 }
 
 static enum MHD_Result take_body(struct http_request *request, const char *upload, size_t *upload_bytes) {
-    size_t limit = request->server->max_body_bytes, bytes = *upload_bytes;
+    size_t limit = http_body_limit(request), bytes = *upload_bytes;
     request->received_bytes += bytes;
     *upload_bytes = 0;
     if (request->is_refused)

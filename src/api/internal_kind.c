@@ -13,6 +13,10 @@ static const struct internal_kind {
     {"source_data", 1, "the supervisor writes it; source tail shows it"},
     {"source_code", 1, "use source edit and source rollback"},
     {"source_run", 1, "the supervisor writes it; source runs shows it"},
+    {"state", 1, "use state set, edit, merge and the other verbs of state"},
+    {"state_version", 1, "use state set; state log and state get show it"},
+    {"state_run", 1, "use holdfast run; state runs shows it"},
+    {"state_trash", 1, "state clear writes it"},
     {"token", 0, "use token create, list and rm"},
     {"session", 0, "use token link and /signin"},
 };

@@ -51,6 +51,8 @@ VALUE(audit_findings, (double)facts->health.audit.totals.findings)
 VALUE(audit_open, (double)facts->health.audit.open)
 VALUE(rows, facts->health.audit.rows ? (double)facts->health.audit.rows : (double)NAN)
 VALUE(sources, (double)facts->census.by_status[word])
+VALUE(states, (double)facts->census.states)
+VALUE(leases, (double)facts->census.leases)
 VALUE(replies, (double)facts->replies[word + 1])
 VALUE(started, seconds(facts->started_ms))
 VALUE(resident, facts->resident_bytes < 0 ? (double)NAN : (double)facts->resident_bytes)
@@ -78,6 +80,8 @@ static const struct metric metrics[] = {
     {"holdfast_audit_findings_total", "counter", "Findings, each time they were seen.", audit_findings, NULL, NULL},
     {"holdfast_audit_open_findings", "gauge", "Findings that are not gone.", audit_open, NULL, NULL},
     {"holdfast_sources", "gauge", "Sources by their status.", sources, "status", census_statuses},
+    {"holdfast_states", "gauge", "States of collectors.", states, NULL, NULL},
+    {"holdfast_state_leases", "gauge", "States whose lease was taken and not given back.", leases, NULL, NULL},
     {"holdfast_http_replies_total", "counter", "HTTP replies by the class of their status.", replies, "class",
      reply_classes},
     {"holdfast_start_time_seconds", "gauge", "When the daemon was started, since 1970.", started, NULL, NULL},

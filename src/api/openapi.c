@@ -32,6 +32,8 @@ static const char *schema_of(const struct api_parameter *parameter) {
         return "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}";
     case TYPE_PAIRS:
         return "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}";
+    case TYPE_JSON:
+        return "{}";
     default:
         return "{\"type\":\"string\"}";
     }

@@ -23,8 +23,8 @@ enum parameter_place {
     PLACE_LOCAL,     /* of the command alone, never sent: --name */
     PLACE_WORD,      /* of the command alone, never sent: positional */
 };
-/* PAIRS: NAME=VALUE, repeated; an object in JSON. */
-enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST, TYPE_PAIRS };
+/* PAIRS: NAME=VALUE, repeated; an object in JSON. JSON: any value, written as JSON on the command line too. */
+enum parameter_type { TYPE_TEXT, TYPE_NUMBER, TYPE_DURATION, TYPE_BOOL, TYPE_LIST, TYPE_PAIRS, TYPE_JSON };
 
 struct api_parameter {
     const char *name; /* as on the command line: "code", "if-version"; in JSON and queries '-' becomes '_'; durations
@@ -45,6 +45,7 @@ enum {
     OPERATION_DESTROYS = 4,    /* the command asks on a terminal unless -y */
     OPERATION_ANY_KIND = 8,    /* the command may leave out KIND, the last part of the path */
     OPERATION_TEXT = 16,       /* the reply is text, not JSON */
+    OPERATION_LARGE_BODY = 32, /* carries a whole state: BODY_LARGE_BYTES, not the daemon's usual limit */
 };
 
 struct api_operation {
@@ -62,6 +63,8 @@ struct api_operation {
 };
 
 extern const struct api_operation api_operations[]; /* ends with noun NULL */
+
+enum { BODY_LARGE_BYTES = 96 << 20 };
 
 /* What handlers work with; the same with and without a daemon. */
 struct api_context {
@@ -87,6 +90,8 @@ struct api_call {
     struct arena arena;
     const char *who;      /* "token:ID", "uid:1000", "local" */
     enum api_scope scope; /* what the caller may do */
+    int64_t peer_uid;     /* of the process that asks; -1: not known, it came over TCP */
+    int64_t peer_pid;     /* 0: not known */
     /* request */
     const char *body;
     size_t body_bytes;

@@ -2,158 +2,13 @@
 #include "api/operation.h"
 
 #include "api/handlers.h"
-
-#define SOURCE_NAME                                                                                                    \
-    { "name", PLACE_PATH, TYPE_TEXT, 1, "NAME", "the source" }
-#define RECORD_KIND                                                                                                    \
-    { "kind", PLACE_PATH, TYPE_TEXT, 1, "KIND", "1 to 64 of a-z, 0-9 and _, beginning with a letter" }
-#define RECORD_ID                                                                                                      \
-    { "id", PLACE_PATH, TYPE_TEXT, 1, "ID", "1 to 255 bytes of UTF-8 without '/' and control characters" }
-#define END                                                                                                            \
-    { NULL, PLACE_PATH, TYPE_TEXT, 0, NULL, NULL }
-/* clang-format off */
-#define SOURCE_FIELDS                                                                                                  \
-    {"interval", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "time from one run's start to the next: 500ms, 5s, 2m, 1h"}, \
-    {"timeout", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "a run that lasts longer is ended"},                        \
-    {"save-interval", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "save the newest result so often only, not every run"}, \
-    {"code", PLACE_FILE_TEXT, TYPE_TEXT, 0, "FILE", "the code of a python source; '-' reads standard input"},          \
-    {"note", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "kept with the code version"},                                         \
-    {"description", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "what it is, for people"},                                      \
-    {"env", PLACE_FIELD, TYPE_PAIRS, 0, "NAME=VALUE", "set in its environment; may be given several times"},             \
-    {"cwd", PLACE_FIELD, TYPE_TEXT, 0, "DIR", "the folder it runs in"},                                                \
-    {"tags", PLACE_FIELD, TYPE_LIST, 0, "TAG", "a word to find it by; may be given several times"},                    \
-    {"stop-timeout", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "from asking it to end to ending it by force"},        \
-    {"backoff-min", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "how long to wait after the first failure"},            \
-    {"backoff-max", PLACE_FIELD, TYPE_DURATION, 0, "DURATION", "the most to wait; each failure doubles the wait"},     \
-    {"output-bytes", PLACE_FIELD, TYPE_NUMBER, 0, "N", "how much of what a run prints is kept"},                       \
-    {"data-bytes", PLACE_FIELD, TYPE_NUMBER, 0, "N", "the largest datum that is accepted"}
-#define STORE_URL                                                                                                      \
-    {"url", PLACE_LOCAL, TYPE_TEXT, 0, "URL",                                                                          \
-     "another store, worked on in this process: sqlite:FILE, tree:DIR?layout=kind|watch or memory:"}
-#define DRY_RUN {"dry-run", PLACE_QUERY, TYPE_BOOL, 0, NULL, "or -n: say what would be done, and do nothing"}
-#define OVERWRITE_TEXT "replace documents that differ; otherwise the first such one ends it"
-#define PAGE                                                                                                           \
-    {"after", PLACE_QUERY, TYPE_TEXT, 0, "ID", "begin behind this one"},                                               \
-    {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many; the Link header then names the next page"}
-#define CONDITIONS                                                                                                     \
-    {"if-revision", PLACE_QUERY, TYPE_NUMBER, 0, "N", "only when the record is at this revision"},                     \
-    {"if-hash", PLACE_QUERY, TYPE_TEXT, 0, "HASH", "only when the record has this hash"},                              \
-    {"if-match", PLACE_HEADER, TYPE_TEXT, 0, "ETAG", "HTTP's way to say if-hash: \"hash\", or * for any"}
-/* clang-format on */
-
-static const struct api_parameter source_add_parameters[] = {
-    {"name", PLACE_NAME, TYPE_TEXT, 1, "NAME", "the new source's name"},
-    {"kind", PLACE_FIELD, TYPE_TEXT, 1, "KIND", "python or command"},
-    SOURCE_FIELDS,
-    {"start", PLACE_FIELD, TYPE_BOOL, 0, NULL, "start it at once"},
-    {"argv", PLACE_ARGV, TYPE_LIST, 0, "PROGRAM [ARGUMENT …]", "what a command source runs; no shell in between"},
-    END,
-};
-static const struct api_parameter source_edit_parameters[] = {
-    SOURCE_NAME,
-    SOURCE_FIELDS,
-    {"if-version", PLACE_FIELD, TYPE_NUMBER, 0, "N", "only when the newest code version is this one"},
-    {"argv", PLACE_ARGV, TYPE_LIST, 0, "PROGRAM [ARGUMENT …]", "what a command source runs"},
-    END,
-};
-static const struct api_parameter page_parameters[] = {PAGE, END};
-static const struct api_parameter source_parameters[] = {SOURCE_NAME, END};
-static const struct api_parameter source_count_parameters[] = {
-    SOURCE_NAME,
-    {"n", PLACE_QUERY, TYPE_NUMBER, 0, "N", "how many, the newest; 10 when not given"},
-    END,
-};
-static const struct api_parameter source_versions_parameters[] = {
-    SOURCE_NAME,
-    {"n", PLACE_QUERY, TYPE_NUMBER, 0, "N", "how many, the newest; all when not given"},
-    {"with-code", PLACE_QUERY, TYPE_BOOL, 0, NULL, "the code too"},
-    END,
-};
-static const struct api_parameter source_rollback_parameters[] = {
-    SOURCE_NAME,
-    {"version", PLACE_NAME, TYPE_NUMBER, 1, "VERSION", "the code version to go back to"},
-    END,
-};
-static const struct api_parameter store_get_parameters[] = {
-    RECORD_KIND,
-    RECORD_ID,
-    {"revision", PLACE_QUERY, TYPE_NUMBER, 0, "N", "a kept version instead of the newest"},
-    {"if-none-match", PLACE_HEADER, TYPE_TEXT, 0, "ETAG", "reply 304 without a body when the record has this hash"},
-    STORE_URL,
-    END,
-};
-static const struct api_parameter store_put_parameters[] = {
-    RECORD_KIND,
-    RECORD_ID,
-    {"document", PLACE_BODY, TYPE_TEXT, 1, "FILE|-", "the JSON document"},
-    CONDITIONS,
-    {"new", PLACE_QUERY, TYPE_BOOL, 0, NULL, "only when there is no such record"},
-    {"if-none-match", PLACE_HEADER, TYPE_TEXT, 0, "*", "HTTP's way to say new"},
-    DRY_RUN,
-    STORE_URL,
-    END,
-};
-static const struct api_parameter store_rm_parameters[] = {
-    RECORD_KIND, RECORD_ID, CONDITIONS, DRY_RUN, STORE_URL, END,
-};
-static const struct api_parameter store_list_parameters[] = {RECORD_KIND, PAGE, STORE_URL, END};
-static const struct api_parameter store_export_parameters[] = {
-    PAGE,
-    {"kind", PLACE_WORD, TYPE_TEXT, 0, "KIND", "of this kind; of all that may be read when not given"},
-    {"file", PLACE_WORD, TYPE_TEXT, 0, "FILE|-",
-     "written whole or not at all; standard output when not given. One that could be a KIND is written ./FILE"},
-    STORE_URL,
-    END,
-};
-static const struct api_parameter store_import_parameters[] = {
-    {"records", PLACE_BODY, TYPE_TEXT, 1, "FILE|-", "JSON lines as export writes them; over HTTP an array of them"},
-    {"overwrite", PLACE_QUERY, TYPE_BOOL, 0, NULL, OVERWRITE_TEXT},
-    DRY_RUN,
-    STORE_URL,
-    END,
-};
-static const struct api_parameter store_copy_parameters[] = {
-    {"from", PLACE_WORD, TYPE_TEXT, 1, "FROM-URL", "sqlite:FILE, tree:DIR?layout=kind|watch or memory:; only read"},
-    {"to", PLACE_WORD, TYPE_TEXT, 1, "TO-URL", "made when it is not there"},
-    {"history", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "the kept versions too"},
-    {"overwrite", PLACE_LOCAL, TYPE_BOOL, 0, NULL, OVERWRITE_TEXT},
-    {"salvage", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "go round what is damaged; otherwise it ends the copy"},
-    {"dry-run", PLACE_LOCAL, TYPE_BOOL, 0, NULL, "or -n: say what would be done, and do nothing"},
-    END,
-};
-static const struct api_parameter store_url_parameters[] = {STORE_URL, END};
-static const struct api_parameter store_compact_parameters[] = {DRY_RUN, STORE_URL, END};
-static const struct api_parameter store_history_parameters[] = {
-    RECORD_KIND, RECORD_ID, {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, the newest"},
-    STORE_URL,   END,
-};
-static const struct api_parameter store_events_parameters[] = {
-    {"since", PLACE_QUERY, TYPE_NUMBER, 0, "REVISION",
-     "what came after this revision; all that is kept when not given"},
-    {"limit", PLACE_QUERY, TYPE_NUMBER, 0, "N", "at most this many, but whole revisions"},
-    {"wait", PLACE_QUERY, TYPE_DURATION, 0, "DURATION", "when there is none yet, wait for one: at most 30s"},
-    STORE_URL,
-    END,
-};
-static const struct api_parameter token_create_parameters[] = {
-    {"scope", PLACE_FIELD, TYPE_LIST, 1, "SCOPE",
-     "read, operate, edit, repair or admin; each includes those before it"},
-    {"note", PLACE_FIELD, TYPE_TEXT, 0, "TEXT", "who or what it is for"},
-    END,
-};
-static const struct api_parameter token_link_parameters[] = {
-    {"scope", PLACE_FIELD, TYPE_TEXT, 0, "SCOPE", "what the browser may do; edit when not given"},
-    END,
-};
-static const struct api_parameter token_rm_parameters[] = {
-    {"id", PLACE_PATH, TYPE_TEXT, 1, "ID", "the token's id"},
-    END,
-};
-static const struct api_parameter no_parameters[] = {END};
+#include "api/parameters.h"
 
 static const char source_columns[] = "name kind status run_count error_count last_data_at last_error";
 static const char record_columns[] = "kind id revision updated_at who doc";
 static const char record_result_columns[] = "kind id revision changed created durable";
+static const char state_columns[] = "name version form bytes at run who note error";
+static const char state_result_columns[] = "name version changed bytes at";
 
 const struct api_operation api_operations[] = {
     {"source", "add", "POST", "/api/v1/sources", API_SCOPE_EDIT, OPERATION_BLOCKS, source_add_parameters,
@@ -189,9 +44,102 @@ const struct api_operation api_operations[] = {
     {"source", "rollback", "POST", "/api/v1/sources/{name}/rollback", API_SCOPE_EDIT, OPERATION_BLOCKS,
      source_rollback_parameters, "Make the code of an earlier version the newest, as a new version", NULL,
      "holdfast source rollback load 1", source_columns, 200, source_rollback_handler},
+    {"source", "summary", "GET", "/api/v1/sources/{name}/summary", API_SCOPE_READ, OPERATION_BLOCKS, source_parameters,
+     "Show a source with its newest datum, run and code version, and how many of each are kept", NULL,
+     "holdfast source summary load -o json", NULL, 200, source_summary_handler},
+    {"source", "export", "GET", "/api/v1/sources/{name}/export", API_SCOPE_READ, OPERATION_BLOCKS,
+     source_export_parameters, "Write a source with its code versions as one document, to be imported elsewhere", NULL,
+     "holdfast source export load load.json --data 100", NULL, 200, source_export_handler},
+    {"source", "import", "POST", "/api/v1/sources/{name}/import", API_SCOPE_EDIT, OPERATION_BLOCKS,
+     source_import_parameters, "Take a source from such a document, under any name",
+     "A new source is made, stopped, with its counters, code versions and data. One that is there takes all fields and "
+     "the newest code of the document, or with --merge only what it lacks.",
+     "holdfast source import load load.json", source_columns, 200, source_import_handler},
     {"source", "rm", "DELETE", "/api/v1/sources/{name}", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_DESTROYS,
      source_parameters, "Remove a source that is stopped", "Its history stays in the store.", "holdfast source rm load",
      NULL, 200, source_rm_handler},
+
+    {"state", "list", "GET", "/api/v1/states", API_SCOPE_READ, OPERATION_BLOCKS, page_parameters,
+     "List the states of collectors", NULL, "holdfast state list", state_columns, 200, state_list_handler},
+    {"state", "show", "GET", "/api/v1/states/{name}", API_SCOPE_READ, OPERATION_BLOCKS, state_parameters,
+     "Show all about a state but its value: newest version, lease, retention", NULL, "holdfast state show feed", NULL,
+     200, state_show_handler},
+    {"state", "get", "GET", "/api/v1/states/{name}/value", API_SCOPE_READ, OPERATION_BLOCKS, state_get_parameters,
+     "Print a state, byte for byte as it was saved",
+     "Over HTTP and with -o json a document with the value as JSON, or as base64. The ETag header is its digest.",
+     "holdfast state get feed", NULL, 200, state_get_handler},
+    {"state", "set", "PUT", "/api/v1/states/{name}/value", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_LARGE_BODY,
+     state_set_parameters, "Save a state as its next version",
+     "When it is answered, it is on disk. The command that names no basis takes the newest version of right now; over "
+     "HTTP one has to be named: fence, if_version, force, If-Match or If-None-Match.",
+     "holdfast state set feed feed.json --note 'mended by hand'", state_result_columns, 200, state_set_handler},
+    {"state", "edit", NULL, NULL, API_SCOPE_EDIT, 0, state_edit_parameters, "Edit a state in $VISUAL or $EDITOR",
+     "When it was changed meanwhile, nothing is saved, and what you wrote is kept in a file.",
+     "holdfast state edit feed", state_result_columns, 200, NULL},
+    {"state", "merge", "PATCH", "/api/v1/states/{name}/value", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_LARGE_BODY,
+     state_merge_parameters, "Change members of a JSON state (RFC 7396)", "Otherwise as state set.",
+     "holdfast state merge feed --patch '{\"cursor\": 17}'", state_result_columns, 200, state_merge_handler},
+    {"state", "commit", "POST", "/api/v1/states/{name}/commit", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_LARGE_BODY,
+     state_commit_parameters, "Save a state together with records: all of it, or nothing", "Otherwise as state set.",
+     "holdfast state commit feed feed.json --with-records new.jsonl", "name version changed records bytes at", 200,
+     state_commit_handler},
+    {"state", "log", "GET", "/api/v1/states/{name}/log", API_SCOPE_READ, OPERATION_BLOCKS, state_count_parameters,
+     "List the kept versions of a state, newest first", NULL, "holdfast state log feed -n 10",
+     "version at form bytes run code_version who note error", 200, state_log_handler},
+    {"state", "runs", "GET", "/api/v1/states/{name}/runs", API_SCOPE_READ, OPERATION_BLOCKS, state_count_parameters,
+     "List the runs of a state, newest first", NULL, "holdfast state runs feed -n 10",
+     "number started_at duration_ms outcome exit_code saves records version_after reason", 200, state_runs_handler},
+    {"state", "diff", "GET", "/api/v1/states/{name}/diff", API_SCOPE_READ, OPERATION_BLOCKS, state_diff_parameters,
+     "Show what differs between two versions of a state", NULL, "holdfast state diff feed --from 3 --to 7", NULL, 200,
+     state_diff_handler},
+    {"state", "rollback", "POST", "/api/v1/states/{name}/rollback", API_SCOPE_EDIT, OPERATION_BLOCKS,
+     state_rollback_parameters, "Make an earlier version the newest, as a new version",
+     "This is the way out of a damaged newest version, too. With -n it shows what would differ.",
+     "holdfast state rollback feed --to 3", state_result_columns, 200, state_rollback_handler},
+    {"state", "copy", "POST", "/api/v1/states/{name}/copy", API_SCOPE_EDIT, OPERATION_BLOCKS, state_copy_parameters,
+     "Copy a state to a new name", NULL, "holdfast state copy feed feed-test", state_result_columns, 201,
+     state_copy_handler},
+    {"state", "move", "POST", "/api/v1/states/{name}/move", API_SCOPE_EDIT, OPERATION_BLOCKS, state_move_parameters,
+     "Rename a state with its versions and runs", NULL, "holdfast state move feed old-feed", state_result_columns, 200,
+     state_move_handler},
+    {"state", "clear", "DELETE", "/api/v1/states/{name}", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_DESTROYS,
+     state_clear_parameters, "Remove a state with its versions and runs",
+     "What was there is kept as a record of the kind state_trash, from which state import brings it back.",
+     "holdfast state clear feed", NULL, 200, state_clear_handler},
+    {"state", "keep", "POST", "/api/v1/states/{name}/keep", API_SCOPE_EDIT, OPERATION_BLOCKS, state_keep_parameters,
+     "Say how many versions of a state are kept, and how long", "The newest one always is.",
+     "holdfast state keep feed --versions 200 --max-age 30d", NULL, 200, state_keep_handler},
+    {"state", "export", "GET", "/api/v1/states/{name}/export", API_SCOPE_READ, OPERATION_BLOCKS,
+     state_export_parameters, "Write a state with its versions and runs, or its value for other programs",
+     "Damaged versions are left out and counted.", "holdfast state export feed feed.holdfast.json", NULL, 200,
+     state_export_handler},
+    {"state", "import", "POST", "/api/v1/states/{name}/import", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_LARGE_BODY,
+     state_import_parameters, "Take a state in that was exported",
+     "It is checked whole before anything is taken: what is cut short, damaged or from a newer holdfast changes "
+     "nothing.",
+     "holdfast state import feed feed.holdfast.json", state_result_columns, 200, state_import_handler},
+    {"state", "begin", "POST", "/api/v1/states/{name}/runs", API_SCOPE_EDIT, OPERATION_BLOCKS, state_begin_parameters,
+     "Take the lease of a state, and enter a run",
+     "For scripts that do what holdfast run does. The lease is free when its owner ends, whatever became of it.",
+     "holdfast state begin feed --pid $$", "name run fence version", 201, state_begin_handler},
+    {"state", "end", "POST", "/api/v1/states/{name}/runs/end", API_SCOPE_EDIT, OPERATION_BLOCKS | OPERATION_LARGE_BODY,
+     state_end_parameters, "Give the lease back and close the run, with its new state", NULL,
+     "holdfast state end feed --fence 12 --file feed.json", state_result_columns, 200, state_end_handler},
+    {"state", "renew", "POST", "/api/v1/states/{name}/runs/renew", API_SCOPE_EDIT, OPERATION_BLOCKS,
+     state_renew_parameters, "Put off the end of a lease with a ttl", NULL, "holdfast state renew feed --fence 12",
+     NULL, 200, state_renew_handler},
+
+    {"run", NULL, NULL, NULL, API_SCOPE_EDIT, 0, run_parameters,
+     "Run a command with its state, and never twice at the same time",
+     "For crontabs. The command finds its state in the file that HOLDFAST_STATE_FILE names; when it ends with 0, what "
+     "is\n"
+     "in the file then is the new state, whole or not at all. It may also save by itself, with HOLDFAST_FENCE. Its "
+     "output\n"
+     "and its exit code are passed through; 65: its new state is damaged and was not taken, 75: it runs already, or "
+     "was\n"
+     "taken over, 124: it took too long. With --singer the state is given by --state, and STATE messages are saved:\n"
+     "those of a target at once, those of a single tap when it ended with 0.",
+     "holdfast run feed --timeout 10m --on-overlap skip -- /usr/local/bin/collect-feed", NULL, 200, NULL},
 
     {"store", "get", "GET", "/api/v1/records/{kind}/{id}", API_SCOPE_READ, 0, store_get_parameters,
      "Show a record's document", "The ETag header is its hash, Holdfast-Revision its revision.",

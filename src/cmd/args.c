@@ -231,7 +231,7 @@ int command_parse(int argc, char **argv, struct command_invocation *invocation, 
     while (cursor.at < cursor.argc) {
         const char *word = cursor.argv[cursor.at];
         int code = 0;
-        if (strcmp(word, "--version") == 0) {
+        if (!invocation->noun && strcmp(word, "--version") == 0) {
             invocation->noun = "version";
             return 0;
         }

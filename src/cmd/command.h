@@ -63,6 +63,8 @@ int command_build_body(const struct command_invocation *invocation, struct comma
 int command_build_target(const struct command_invocation *invocation, const struct command_request *request,
                          struct buf *target, struct hf_error *error);
 void command_add_encoded(struct buf *out, const char *text);
+/* A file, a pipe or standard input ("-"), to its end. Errors: TOO_LARGE over max_bytes, NOT_FOUND, PERMISSION, IO. */
+int command_read_input(const char *path, size_t max_bytes, struct buf *out, struct hf_error *error);
 
 struct command_reply {
     int status;
@@ -96,6 +98,18 @@ int command_call_end(struct command_call *call, struct command_reply *ret_reply,
 int command_call(struct command_way *way, const struct command_request *request, struct command_reply *ret_reply,
                  struct hf_error *error);
 
+/* carry.c: a request sent, and its reply shown: the exit status, or a negative code. */
+int command_carry_out(const struct command_invocation *invocation, const struct command_request *request,
+                      struct hf_error *error);
+int command_is_check(const struct api_operation *operation); /* store check, whose exit codes are its own */
+/* Another operation than the one that was typed, the same way. arguments: of its path and query, ended by a name NULL;
+ * body: JSON, or NULL. */
+struct command_argument {
+    const char *name, *text;
+};
+int command_ask(struct command_way *way, const char *noun, const char *verb, const struct command_argument *arguments,
+                const struct buf *body, struct command_reply *ret_reply, struct hf_error *error);
+
 /* client.c: UNAVAILABLE when no daemon listens. */
 int command_connect(const char *socket_path, int *ret_fd, struct hf_error *error);
 int command_send(const struct command_invocation *invocation, int fd, const struct command_request *request,
@@ -114,6 +128,10 @@ enum command_access { ACCESS_READ, ACCESS_REHEARSE, ACCESS_WRITE };
 int command_open_store(const struct command_invocation *invocation, const char *url, enum command_access access,
                        struct hf_store **ret_store, struct hf_error *error);
 
+/* Whether two URLs name one place, however they are spelled, by a hard link or through links to folders. Of a URL that
+ * cannot be looked at nothing is said: opening it tells. */
+int command_is_same_place(const char *url, const char *other);
+
 /* records.c: the records of a kind (NULL: of all that may be read) one by one, from --after on, at most --limit of
  * them. problem: why it is damaged; NULL when it is whole. A visit that is not 0 ends it, and is returned; it has then
  * filled the error itself. */
@@ -122,10 +140,21 @@ int command_each_record(struct command_way *way, const char *kind, command_recor
                         struct hf_error *error);
 
 /* Verbs that are more than one request: the exit status, or a negative code with the error. */
-int command_list(const struct command_invocation *invocation, struct hf_error *error);   /* list.c */
-int command_export(const struct command_invocation *invocation, struct hf_error *error); /* export.c */
-int command_import(const struct command_invocation *invocation, struct hf_error *error); /* import.c */
-int command_copy(const struct command_invocation *invocation, struct hf_error *error);   /* copy.c */
+int command_list(const struct command_invocation *invocation, struct hf_error *error);          /* list.c */
+int command_export(const struct command_invocation *invocation, struct hf_error *error);        /* export.c */
+int command_import(const struct command_invocation *invocation, struct hf_error *error);        /* import.c */
+int command_copy(const struct command_invocation *invocation, struct hf_error *error);          /* copy.c */
+int command_source_export(const struct command_invocation *invocation, struct hf_error *error); /* source_export.c */
+int command_run(const struct command_invocation *invocation, struct hf_error *error);           /* run.c */
+/* state_show.c, state_save.c, state_edit.c, state_move.c */
+int command_state_get(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_diff(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_save(const struct command_invocation *invocation, struct hf_error *error); /* set merge commit end */
+int command_state_rollback(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_begin(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_edit(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_export(const struct command_invocation *invocation, struct hf_error *error);
+int command_state_import(const struct command_invocation *invocation, struct hf_error *error);
 
 /* render.c */
 void command_render(const struct command_invocation *invocation, const struct command_reply *reply);

@@ -98,7 +98,7 @@ static int open_to(struct copier *copier, enum command_access access) {
 static int open_both(struct copier *copier, int is_rehearsal) {
     const char *from = command_value_of(copier->invocation, "from");
     enum command_access access = is_rehearsal ? ACCESS_REHEARSE : ACCESS_WRITE;
-    if (strcmp(from, command_value_of(copier->invocation, "to")) == 0)
+    if (command_is_same_place(from, command_value_of(copier->invocation, "to")))
         return error_set(copier->error, HF_ERR_INVALID, "copy '%s': it is to go to another store", from);
     int code = open_from(copier);
     if (code == 0)

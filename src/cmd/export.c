@@ -39,8 +39,8 @@ static int export_with(struct command_way *way, struct hf_error *error) {
     json_fini(&exporter.scratch);
     if (code != 0)
         return code;
-    talk_say(invocation, "%llu records exported, %llu damaged", (unsigned long long)exporter.count,
-             (unsigned long long)talk->damaged);
+    talk_say(invocation, "%llu %s exported, %llu damaged", (unsigned long long)exporter.count,
+             talk_records(exporter.count), (unsigned long long)talk->damaged);
     return talk->damaged ? 1 : 0;
 }
 

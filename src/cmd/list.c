@@ -123,10 +123,10 @@ static int list_with(struct command_way *way, struct hf_error *error) {
         return code;
     fflush(stdout);
     if (talk->damaged)
-        talk_say(invocation, "%llu records, %llu damaged", (unsigned long long)lister.count,
+        talk_say(invocation, "%llu %s, %llu damaged", (unsigned long long)lister.count, talk_records(lister.count),
                  (unsigned long long)talk->damaged);
     else
-        talk_say(invocation, "%llu records", (unsigned long long)lister.count);
+        talk_say(invocation, "%llu %s", (unsigned long long)lister.count, talk_records(lister.count));
     return talk->damaged ? 1 : 0;
 }
 

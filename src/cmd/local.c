@@ -47,6 +47,8 @@ int command_local_begin(struct command_way *way, const struct command_request *r
                                   .operation = invocation->operation,
                                   .who = call->who,
                                   .scope = API_SCOPE_ADMIN,
+                                  .peer_uid = geteuid(),
+                                  .peer_pid = getpid(),
                                   .body = request->has_body ? buf_text(&request->body) : NULL,
                                   .body_bytes = request->body.size,
                                   .parameter = parameter,

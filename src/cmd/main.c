@@ -46,61 +46,41 @@ static int is_confirmed(const struct command_invocation *invocation) {
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static int is_store_check(const struct api_operation *operation) {
-    return text_is_equal(operation->noun, "store") && text_is_equal(operation->verb, "check");
-}
-
-/* `check` has codes of its own: 0 clean, 1 findings, 2 could not check. */
-static int check_status(const struct command_reply *reply) {
-    JSON_AUTO struct json_doc doc;
-    json_init(&doc);
-    if (json_read(&doc, buf_text(&reply->body), reply->body.size, NULL, NULL) != 0)
-        return 2;
-    return json_member_bool(&doc, 0, "clean", 0) ? 0 : 1;
-}
-
-/* One request and its reply. */
-static int carry_out(const struct command_invocation *invocation, struct hf_error *error) {
-    struct command_request request = {0};
-    struct command_reply reply = {0};
-    struct command_way way = {.fd = -1};
-    struct progress *progress = &invocation->talk->progress;
-    int status = 0;
-    int code = command_build_body(invocation, &request, error);
-    if (code == 0)
-        code = command_way_open(invocation, &way, error);
-    progress_begin(progress, invocation->verb ? invocation->verb : invocation->noun, "rows", invocation->globals.quiet);
-    if (code == 0)
-        code = command_call(&way, &request, &reply, error);
-    progress_clear(progress);
-    if (code == 0) {
-        command_render(invocation, &reply);
-        status = is_store_check(invocation->operation) ? check_status(&reply) : 0;
-        if (command_has(invocation, "dry-run"))
-            talk_say(invocation, "a rehearsal: nothing was changed");
-    }
-    command_way_close(&way);
-    buf_fini(&request.body);
-    buf_fini(&reply.body);
-    return code == 0 ? status : code;
-}
-
 static const struct special {
-    const char *verb; /* of the noun store */
+    const char *noun, *verb;
     int (*carry_out)(const struct command_invocation *invocation, struct hf_error *error);
 } specials[] = {
-    {"list", command_list},
-    {"export", command_export},
-    {"import", command_import},
-    {"copy", command_copy},
+    {"source", "export", command_source_export},
+    {"store", "list", command_list},
+    {"store", "export", command_export},
+    {"store", "import", command_import},
+    {"store", "copy", command_copy},
+    {"state", "get", command_state_get},
+    {"state", "diff", command_state_diff},
+    {"state", "set", command_state_save},
+    {"state", "merge", command_state_save},
+    {"state", "commit", command_state_save},
+    {"state", "end", command_state_save},
+    {"state", "begin", command_state_begin},
+    {"state", "rollback", command_state_rollback},
+    {"state", "edit", command_state_edit},
+    {"state", "export", command_state_export},
+    {"state", "import", command_state_import},
+    {"run", NULL, command_run},
 };
 
 static int dispatch(const struct command_invocation *invocation, struct hf_error *error) {
-    for (size_t i = 0; text_is_equal(invocation->noun, "store") && i < sizeof specials / sizeof specials[0]; i++) {
-        if (text_is_equal(invocation->verb, specials[i].verb))
-            return specials[i].carry_out(invocation, error);
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
+        const struct special *special = &specials[i];
+        if (text_is_equal(invocation->noun, special->noun) && text_is_equal(invocation->verb, special->verb))
+            return special->carry_out(invocation, error);
     }
-    return carry_out(invocation, error);
+    struct command_request request = {0};
+    int code = command_build_body(invocation, &request, error);
+    if (code == 0)
+        code = command_carry_out(invocation, &request, error);
+    buf_fini(&request.body);
+    return code;
 }
 
 static int operate(struct command_invocation *invocation) {
@@ -116,7 +96,7 @@ static int operate(struct command_invocation *invocation) {
     talk_fini(&talk);
     if (status < 0) {
         command_print_error(invocation, &error);
-        status = is_store_check(invocation->operation) ? 2 : hf_code_exit_status(status);
+        status = command_is_check(invocation->operation) ? 2 : hf_code_exit_status(status);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "holdfast: write output: the reader is gone or the disk is full\n");

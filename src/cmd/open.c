@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/talk.h"
+#include "keep/state.h"
 #include "os/file.h"
 #include "store/tree_files.h"
 
@@ -38,6 +39,28 @@ static int look_at_tree(const char *rest, struct place *place, struct hf_error *
     return code;
 }
 
+/* Of the folder or the file; -1 when there is none. */
+static int stat_url(const char *url, struct stat *ret_stat) {
+    struct tree_options options;
+    BUF_AUTO struct buf path;
+    buf_init(&path);
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        buf_add_text(&path, url + 7);
+    } else if (strncmp(url, "tree:", 5) == 0 && tree_options_parse(url + 5, &options, NULL) == 0) {
+        buf_printf(&path, "%s/.", options.folder);
+        tree_options_fini(&options);
+    }
+    return path.size && !path.failed ? os_stat_at(os_real(), AT_FDCWD, buf_text(&path), ret_stat) : -1;
+}
+
+int command_is_same_place(const char *url, const char *other) {
+    struct stat stat, other_stat;
+    if (strcmp(url, other) == 0)
+        return 1;
+    return stat_url(url, &stat) == 0 && stat_url(other, &other_stat) == 0 && stat.st_dev == other_stat.st_dev &&
+           stat.st_ino == other_stat.st_ino;
+}
+
 static int look_at(const char *url, struct place *ret_place, struct hf_error *error) {
     *ret_place = (struct place){.is_there = 1};
     if (strncmp(url, "tree:", 5) == 0)
@@ -48,7 +71,8 @@ static int look_at(const char *url, struct place *ret_place, struct hf_error *er
 }
 
 static int is_for_read_only(int code, int is_named) {
-    return code == HF_ERR_READ_ONLY || code == HF_ERR_PERMISSION || (code == HF_ERR_LOCKED && is_named);
+    return code == HF_ERR_CORRUPT || code == HF_ERR_READ_ONLY || code == HF_ERR_PERMISSION ||
+           (code == HF_ERR_LOCKED && is_named);
 }
 
 /* Whether what opening finds is told of. A tree without an index is then read through to its end: that is for verbs
@@ -62,15 +86,20 @@ static int wants_findings(const struct command_invocation *invocation, enum comm
     return goes_through || access == ACCESS_WRITE || !place->is_plain;
 }
 
-/* A tree with an index is opened to be written although it is read: only so are edits by other programs seen. */
-static int open_to_read(const char *url, int is_named, struct hf_store_options *options, struct hf_store **ret_store,
-                        struct hf_error *error) {
+/* A tree with an index is opened to be written although it is read: only so are edits by other programs seen. Of a
+ * damaged store what can be read is read. */
+static int open_to_read(const struct command_invocation *invocation, const char *url, int is_named,
+                        struct hf_store_options *options, struct hf_store **ret_store, struct hf_error *error) {
     int code = hf_store_open(url, options, ret_store, error);
     if (options->read_only || !is_for_read_only(code, is_named))
         return code;
+    struct hf_error first = *error;
     options->read_only = 1;
     error_clear(error);
-    return hf_store_open(url, options, ret_store, error);
+    code = hf_store_open(url, options, ret_store, error);
+    if (code == 0 && first.code == HF_ERR_CORRUPT)
+        talk_say(invocation, "what can still be read is read: %s", first.message);
+    return code;
 }
 
 static int open_url(const struct command_invocation *invocation, const char *url, enum command_access access,
@@ -82,6 +111,8 @@ static int open_url(const struct command_invocation *invocation, const char *url
                                        .found_arg = talk};
     struct place place;
     int is_named = command_has(invocation, "url") || command_has(invocation, "from");
+    if (strncmp(url, "tree:", 5) != 0) /* a tree is of files that others write: the usual limit tells oversize ones */
+        options.max_document_bytes = STATE_DOCUMENT_BYTES;
     int code = look_at(url, &place, error);
     if (code != 0)
         return error_wrap(error, code, "open store '%s'", url);
@@ -92,7 +123,7 @@ static int open_url(const struct command_invocation *invocation, const char *url
         code = hf_store_open(url, &options, ret_store, error);
     } else if (place.is_there) {
         options.read_only = place.is_plain;
-        code = open_to_read(url, is_named, &options, ret_store, error);
+        code = open_to_read(invocation, url, is_named, &options, ret_store, error);
     } else if (access == ACCESS_REHEARSE) {
         talk_say(invocation, "there is no store '%s' yet: it would be made", url);
         code = hf_store_open("memory:", NULL, ret_store, error);

@@ -204,7 +204,7 @@ void command_render(const struct command_invocation *invocation, const struct co
         fwrite(reply->body.data, 1, reply->body.size, stdout);
         if (reply->body.data[reply->body.size - 1] != '\n')
             fputc('\n', stdout);
-    } else if (!invocation->globals.quiet || strcmp(operation->method, "GET") == 0) {
+    } else if (!invocation->globals.quiet || text_is_equal(operation->method, "GET")) {
         render_json(invocation, &doc, &arena);
     }
     arena_fini(&arena);

@@ -22,22 +22,22 @@ void command_add_encoded(struct buf *out, const char *text) {
     }
 }
 
-static int read_stdin(struct buf *out, struct hf_error *error) {
+static int read_stdin(size_t max_bytes, struct buf *out, struct hf_error *error) {
     char block[65536];
     size_t got;
     while ((got = fread(block, 1, sizeof block, stdin)) > 0) {
         buf_add(out, block, got);
-        if (out->size > MAX_INPUT_BYTES)
-            return error_set(error, HF_ERR_TOO_LARGE, "read standard input: it is over %d bytes", MAX_INPUT_BYTES);
+        if (out->size > max_bytes)
+            return error_set(error, HF_ERR_TOO_LARGE, "read standard input: it is over %zu bytes", max_bytes);
     }
     if (ferror(stdin))
         return error_set(error, HF_ERR_IO, "read standard input");
     return out->failed ? error_set(error, HF_ERR_NO_MEMORY, "read standard input") : 0;
 }
 
-static int read_input(const char *path, struct buf *out, struct hf_error *error) {
+int command_read_input(const char *path, size_t max_bytes, struct buf *out, struct hf_error *error) {
     if (strcmp(path, "-") == 0)
-        return read_stdin(out, error);
+        return read_stdin(max_bytes, out, error);
     const struct os *os = os_real();
     int fd = os_open(os, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
@@ -52,8 +52,8 @@ static int read_input(const char *path, struct buf *out, struct hf_error *error)
             code = error_set_errno(error, (int)got, "read '%s'", path);
         else if (got > 0)
             out->size += (size_t)got;
-        if (code == 0 && out->size > MAX_INPUT_BYTES)
-            code = error_set(error, HF_ERR_TOO_LARGE, "read '%s': it is over %d bytes", path, MAX_INPUT_BYTES);
+        if (code == 0 && out->size > max_bytes)
+            code = error_set(error, HF_ERR_TOO_LARGE, "read '%s': it is over %zu bytes", path, max_bytes);
         if (code != 0 || got == 0)
             break;
     }
@@ -65,6 +65,17 @@ static void member_name(const struct api_parameter *parameter, char *out, size_t
     snprintf(out, room, "%s%s", parameter->name, parameter->type == TYPE_DURATION ? "_ms" : "");
     for (char *c = out; *c; c++)
         *c = *c == '-' ? '_' : *c;
+}
+
+static int write_json(struct json_writer *json, const char *name, const char *text, struct hf_error *error) {
+    static const struct json_limits limits = {.max_depth = JSON_DEPTH_MAX};
+    JSON_AUTO struct json_doc doc;
+    json_init(&doc);
+    int code = json_read(&doc, text, strlen(text), &limits, error);
+    if (code != 0)
+        return error_wrap(error, code, "read '--%s'", name);
+    json_raw(json, text, strlen(text));
+    return 0;
 }
 
 static int write_value(struct json_writer *json, const struct api_parameter *parameter, const char *text,
@@ -87,6 +98,8 @@ static int write_value(struct json_writer *json, const struct api_parameter *par
     case TYPE_BOOL:
         json_bool(json, strcmp(text, "true") == 0);
         return 0;
+    case TYPE_JSON:
+        return write_json(json, parameter->name, text, error);
     default:
         if (!text_is_utf8(text, strlen(text)))
             return error_set(error, HF_ERR_INVALID, "read '%s': the text is not UTF-8", parameter->name);
@@ -132,7 +145,7 @@ static int write_repeated(struct json_writer *json, const struct command_invocat
 static int write_file_text(struct json_writer *json, const char *path, struct hf_error *error) {
     BUF_AUTO struct buf text;
     buf_init(&text);
-    int code = read_input(path, &text, error);
+    int code = command_read_input(path, MAX_INPUT_BYTES, &text, error);
     if (code != 0)
         return code;
     if (!text_is_utf8(buf_text(&text), text.size))
@@ -183,7 +196,7 @@ int command_build_body(const struct command_invocation *invocation, struct comma
     for (const struct api_parameter *p = invocation->operation->parameters; code == 0 && p && p->name; p++) {
         if (p->place == PLACE_BODY && command_value_of(invocation, p->name)) {
             request->has_body = 1;
-            return read_input(command_value_of(invocation, p->name), &request->body, error);
+            return command_read_input(command_value_of(invocation, p->name), MAX_INPUT_BYTES, &request->body, error);
         }
         if (!is_member(p))
             continue;

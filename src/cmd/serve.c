@@ -9,6 +9,7 @@
 
 #include "api/http.h"
 #include "base/text.h"
+#include "keep/state.h"
 #include "os/file.h"
 #include "os/loop.h"
 #include "run/source.h"
@@ -123,7 +124,7 @@ static void restored(void *arg, const char *report_json) {
 
 static int open_store(struct daemon *daemon, struct hf_error *error) {
     const char *data_dir = daemon->invocation->globals.data_dir;
-    struct hf_store_options options = {.struct_bytes = sizeof options};
+    struct hf_store_options options = {.struct_bytes = sizeof options, .max_document_bytes = STATE_DOCUMENT_BYTES};
     BUF_AUTO struct buf url;
     buf_init(&url);
     int code = file_make_folders(os_real(), data_dir, 0700, error);
@@ -131,7 +132,9 @@ static int open_store(struct daemon *daemon, struct hf_error *error) {
         return error_wrap(error, code, "make the data directory '%s'", data_dir);
     buf_printf(&url, "sqlite:%s/store.db", data_dir);
     code = hf_store_open(buf_text(&url), &options, &daemon->store, error);
-    return code == 0 ? source_declare_kinds(daemon->store, error) : code;
+    if (code == 0)
+        code = source_declare_kinds(daemon->store, error);
+    return code == 0 ? state_declare_kinds(daemon->store, error) : code;
 }
 
 /* Results that sources hold back on purpose are unsaved, and that is as it should be. */

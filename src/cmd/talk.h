@@ -19,6 +19,10 @@ void talk_fini(struct command_talk *talk);
 void talk_finding(void *talk, const struct hf_finding *finding);
 /* A record that cannot be given. */
 void talk_damage(struct command_talk *talk, const struct hf_record *record, const char *problem);
+/* Behind a number of them: "1 record", "2 records". */
+static inline const char *talk_records(uint64_t count) {
+    return count == 1 ? "record" : "records";
+}
 /* "holdfast: …", unless -q was given. */
 void talk_say(const struct command_invocation *invocation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

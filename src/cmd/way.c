@@ -3,10 +3,16 @@
 
 #include "base/text.h"
 #include "cmd/talk.h"
+#include "keep/state.h"
 #include "os/os.h"
 #include "run/source.h"
 
-enum { LOCK_PATIENCE_MS = 5000, LOCK_RETRY_MS = 20 };
+enum {
+    LOCK_PATIENCE_MS = 5000,
+    RUN_PATIENCE_MS = 30000, /* cron starts many at the same moment, and each holds the store but shortly */
+    LOCK_RETRY_MIN_MS = 2,
+    LOCK_RETRY_MAX_MS = 50,
+};
 
 static enum command_access access_of(const struct command_invocation *invocation) {
     if (text_is_equal(invocation->operation->method, "GET"))
@@ -23,21 +29,35 @@ static int try_to_open(struct command_way *way, const char *url, struct hf_error
         return code;
     error_clear(error);
     code = command_open_store(invocation, url, access_of(invocation), &way->store, error);
-    return code == 0 ? source_declare_kinds(way->store, error) : code;
+    if (code == 0)
+        code = source_declare_kinds(way->store, error);
+    return code == 0 ? state_declare_kinds(way->store, error) : code;
+}
+
+static int64_t patience_of(const struct command_invocation *invocation) {
+    int is_patient = text_is_equal(invocation->noun, "state") || text_is_equal(invocation->noun, "run");
+    return is_patient ? RUN_PATIENCE_MS : LOCK_PATIENCE_MS;
+}
+
+/* Of many that wait, none is to come too late each time: the pause is left to chance. */
+static void pause_a_little(const struct os *os) {
+    uint32_t chance = 0;
+    (void)os_random(os, &chance, sizeof chance);
+    os_sleep_ms(os, LOCK_RETRY_MIN_MS + chance % (LOCK_RETRY_MAX_MS - LOCK_RETRY_MIN_MS));
 }
 
 /* A store that is held for a moment (another command, a daemon that just starts) is waited for. */
 int command_way_open(const struct command_invocation *invocation, struct command_way *ret_way, struct hf_error *error) {
     const struct os *os = os_real();
     const char *url = command_value_of(invocation, "url");
-    int64_t give_up_ms = os_monotonic_ms(os) + LOCK_PATIENCE_MS;
+    int64_t give_up_ms = os_monotonic_ms(os) + patience_of(invocation);
     *ret_way = (struct command_way){.invocation = invocation, .fd = -1};
     for (;;) {
         int code = try_to_open(ret_way, url, error);
         if (code != HF_ERR_LOCKED || os_monotonic_ms(os) > give_up_ms)
             return code;
         error_clear(error);
-        os_sleep_ms(os, LOCK_RETRY_MS);
+        pause_a_little(os);
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/process_stat.h"
 
 enum {
     BOOT_ID_BYTES = 36,
@@ -22,12 +23,6 @@ enum {
 enum { EXEC_ROUNDS = 10, EXEC_PAUSE_MS = 1, KILLED_LOOK_MS = 1000 };
 
 #define NONCE_VARIABLE "HOLDFAST_NONCE="
-
-struct proc_stat {
-    char state;
-    int64_t threads;
-    uint64_t start_ticks;
-};
 
 /* What was found out about a pid: the identity, and what the match needs besides. */
 struct sighting {
@@ -58,13 +53,15 @@ int process_make_nonce(const struct os *os, char ret_nonce[33], struct hf_error 
 }
 
 /* Fields are counted from behind the last ')': the name in front of it may hold anything. */
-static int parse_stat(const char *text, struct proc_stat *ret_stat) {
+static int parse_stat(const char *text, struct process_stat *ret_stat) {
     const char *at = strrchr(text, ')');
     if (at == NULL || at[1] != ' ')
         return -1;
     at += 2;
-    struct proc_stat stat = {.state = *at};
+    struct process_stat stat = {.state = *at};
     for (int field = 3; field < 22; field++) {
+        if (field == 4)
+            stat.parent = (pid_t)strtol(at, NULL, 10);
         if (field == 20)
             stat.threads = strtoll(at, NULL, 10);
         at = strchr(at, ' ');
@@ -80,7 +77,7 @@ static int parse_stat(const char *text, struct proc_stat *ret_stat) {
     return 0;
 }
 
-static int read_stat(const struct os *os, pid_t pid, struct proc_stat *ret_stat, struct hf_error *error) {
+int process_stat_read(const struct os *os, pid_t pid, struct process_stat *ret_stat, struct hf_error *error) {
     char path[PROC_PATH_BYTES];
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     struct buf BUF_AUTO text;
@@ -89,6 +86,11 @@ static int read_stat(const struct os *os, pid_t pid, struct proc_stat *ret_stat,
     if (result != 0)
         return result;
     return parse_stat(buf_text(&text), ret_stat) == 0 ? 0 : error_set(error, HF_ERR_IO, "'%s' is not understood", path);
+}
+
+/* A dead leader whose other threads live on is a living process. */
+int process_stat_has_ended(const struct process_stat *stat) {
+    return (stat->state == 'Z' || stat->state == 'X') && stat->threads <= 1;
 }
 
 /* The value of HOLDFAST_NONCE in a process's environment, NULL when it is not there. */
@@ -156,12 +158,11 @@ static uint64_t unique_inode(const struct os *os, pid_t pid, int pidfd) {
 
 static int sight_through(const struct os *os, pid_t pid, int pidfd, struct sighting *sighting, struct hf_error *error) {
     struct process_identity *identity = &sighting->identity;
-    struct proc_stat stat = {0};
+    struct process_stat stat = {0};
     int result = process_boot_id(os, identity->boot_id, error);
     if (result == 0)
-        result = read_stat(os, pid, &stat, error);
-    /* A dead leader whose other threads live on is a living process. */
-    sighting->has_ended = (stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1;
+        result = process_stat_read(os, pid, &stat, error);
+    sighting->has_ended = process_stat_has_ended(&stat);
     if (result == 0 && !sighting->has_ended)
         result = read_nonce_patiently(os, pid, identity->nonce, error);
     if (result != 0)

@@ -6,7 +6,7 @@
 #include "os/os.h"
 
 /* What a child gets. Nothing is inherited but what is named: fds 0-2 and extra_fd as 3; default signals; this
- * environment. */
+ * environment. It leads a new session and process group. */
 struct os_spawn {
     const char *const *argv; /* argv[0] is looked up in PATH of `environment` when it has no '/' */
     const char *const *environment;
@@ -17,11 +17,15 @@ struct os_spawn {
         *cgroup_procs; /* path of a cgroup.procs to enter before exec; NULL: none; failing to enter is not an error */
     uint64_t max_open_files, max_core_bytes; /* RLIMIT_*; UINT64_MAX: as it is */
     int umask;                               /* -1: as it is */
+    /* 1: all else is as exec would leave it, as `env` or `nice` do: the caller's session and process group (so that it
+     * can read from the terminal, and Ctrl-C reaches it), its folder when that is NULL, descriptors that are not closed
+     * on exec, and the signals that the caller ignores. */
+    int stays_in_place;
+    int dies_with_caller; /* 1: SIGKILL when the calling thread ends, however that comes about */
 };
 
-/* exec's own errno is returned by os_spawn (ENOENT, EACCES, ENOEXEC, E2BIG, ENOTDIR for the folder …). The child leads
- * a new session and process group. Uses clone(CLONE_VM|CLONE_VFORK|CLONE_PIDFD): the cost does not grow with the
- * daemon's memory. */
+/* exec's own errno is returned by os_spawn (ENOENT, EACCES, ENOEXEC, E2BIG, ENOTDIR for the folder …). Uses
+ * clone(CLONE_VM|CLONE_VFORK|CLONE_PIDFD): the cost does not grow with the daemon's memory. */
 struct os_child {
     pid_t pid;
     int pidfd; /* CLOEXEC; the caller's */
@@ -54,6 +58,15 @@ enum process_match process_compare(const struct os *os, const struct process_ide
  * pid was never saved. Calls visit for each pid. Looks at processes that this user may read. */
 int process_find_by_nonce(const struct os *os, const char *nonce, int (*visit)(void *arg, pid_t pid), void *arg,
                           struct hf_error *error);
+
+/* Every process below this one: its children, theirs, and so on, each with a pidfd that is visit's for the call; a
+ * process that ended meanwhile is left out, so that no signal can reach a stranger. Parents come before children. */
+int process_each_below(const struct os *os, pid_t pid, void (*visit)(void *arg, int pidfd), void *arg,
+                       struct hf_error *error);
+/* From now on, what children leave behind becomes ours and not init's: it stays below us. */
+void process_adopt_orphans(void);
+/* Reaps children that have ended, but none of `own`, which ends with 0. */
+void process_reap_orphans(const pid_t *own);
 
 /* Waits for a child's end and reaps it. One that takes longer is killed. A negative errno when that cannot be done. */
 enum process_end { PROCESS_ENDED, PROCESS_LATE };

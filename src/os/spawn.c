@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,6 +31,8 @@ struct plan {
     const struct os_spawn *spawn;
     const char *program;
     int fds[CHILD_FDS]; /* what becomes 0, 1, 2, 3; -1: closed */
+    uint64_t kept;      /* signals whose disposition stays: those that are ignored; bit 0 is signal 1 */
+    pid_t caller;
     volatile int error; /* the child's errno when it could not exec */
 };
 
@@ -37,10 +40,11 @@ struct kernel_sigaction { /* as large as any machine's; zeros are SIG_DFL withou
     unsigned long words[8];
 };
 
-IN_CHILD static void reset_signals(void) {
+IN_CHILD static void reset_signals(uint64_t kept) {
     struct kernel_sigaction by_default = {{0}};
     for (int i = 1; i <= SIGNALS; i++)
-        (void)syscall(SYS_rt_sigaction, i, &by_default, NULL, SIGNALS / 8);
+        if (!(kept >> (i - 1) & 1))
+            (void)syscall(SYS_rt_sigaction, i, &by_default, NULL, SIGNALS / 8);
 }
 
 IN_CHILD static void unblock_signals(void) {
@@ -93,19 +97,38 @@ IN_CHILD static int set_limit(int which, uint64_t value) {
     return (int)syscall(SYS_prlimit64, 0, which, &limit, NULL);
 }
 
+/* A caller that ended before the kernel knew what we wish is somebody else's child's parent by now. */
+IN_CHILD static int die_with(pid_t caller) {
+    if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return -1;
+    if (syscall(SYS_getppid) == caller)
+        return 0;
+    errno = ESRCH;
+    return -1;
+}
+
+IN_CHILD static int enter_folder(const struct os_spawn *spawn) {
+    if (spawn->folder == NULL && spawn->stays_in_place)
+        return 0;
+    return (int)syscall(SYS_chdir, spawn->folder != NULL ? spawn->folder : "/");
+}
+
 IN_CHILD static int become_program(struct plan *plan) {
     const struct os_spawn *spawn = plan->spawn;
-    reset_signals();
+    reset_signals(plan->kept);
+    if (spawn->dies_with_caller && die_with(plan->caller) != 0)
+        return -1;
     if (spawn->cgroup_procs != NULL)
         enter_cgroup(spawn->cgroup_procs);
-    if (syscall(SYS_setsid) < 0 || place_fds(plan->fds) != 0)
+    if ((!spawn->stays_in_place && syscall(SYS_setsid) < 0) || place_fds(plan->fds) != 0)
         return -1;
-    close_from(plan->fds[CHILD_FDS - 1] < 0 ? CHILD_FDS - 1 : CHILD_FDS);
+    if (!spawn->stays_in_place)
+        close_from(plan->fds[CHILD_FDS - 1] < 0 ? CHILD_FDS - 1 : CHILD_FDS);
     if (set_limit(RLIMIT_NOFILE, spawn->max_open_files) != 0 || set_limit(RLIMIT_CORE, spawn->max_core_bytes) != 0)
         return -1;
     if (spawn->umask >= 0)
         (void)syscall(SYS_umask, spawn->umask);
-    if (syscall(SYS_chdir, spawn->folder != NULL ? spawn->folder : "/") != 0)
+    if (enter_folder(spawn) != 0)
         return -1;
     unblock_signals();
     return (int)syscall(SYS_execve, plan->program, spawn->argv, spawn->environment);
@@ -165,6 +188,15 @@ int spawn_look_up(const struct os_spawn *spawn, char *ret_path, size_t room) {
     return result;
 }
 
+static uint64_t ignored_signals(void) {
+    uint64_t ignored = 0;
+    struct sigaction action;
+    for (int i = 1; i <= SIGNALS; i++) /* glibc refuses to speak of its own, which are never ignored */
+        if (sigaction(i, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            ignored |= UINT64_C(1) << (i - 1);
+    return ignored;
+}
+
 /* The stack's lowest page stays closed, so that running over it is a fault and not damage. */
 static char *new_stack(size_t page) {
     char *stack =
@@ -210,6 +242,8 @@ int spawn_child(const struct os_spawn *spawn, struct os_child *ret_child) {
         .spawn = spawn,
         .program = program,
         .fds = {spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd, spawn->extra_fd},
+        .kept = spawn->stays_in_place ? ignored_signals() : 0,
+        .caller = getpid(),
     };
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null_fd < 0)

@@ -72,6 +72,19 @@ int child_env_init(struct child_env *env, const char *const *extra, const char *
     return 0;
 }
 
+int child_env_init_whole(struct child_env *env, const char *const *extra) {
+    const char *const *own = (const char *const *)environ;
+    arena_init(&env->arena);
+    env->list = arena_zalloc(&env->arena, count_of(own) + count_of(extra) + 1, sizeof *env->list);
+    if (!env->list)
+        return -1;
+    for (size_t i = 0; own && own[i]; i++)
+        env->list[i] = own[i];
+    for (; extra && *extra; extra++)
+        set(env->list, *extra);
+    return 0;
+}
+
 void child_env_fini(struct child_env *env) {
     arena_fini(&env->arena);
     env->list = NULL;

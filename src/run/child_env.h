@@ -14,6 +14,8 @@ struct child_env {
  * -1: memory is used up. */
 int child_env_init(struct child_env *env, const char *const *extra, const char *source, const char *nonce,
                    const char *data_dir);
+/* All of our own, for a child that does what we were asked to do, and `extra` over it. -1: memory is used up. */
+int child_env_init_whole(struct child_env *env, const char *const *extra);
 void child_env_fini(struct child_env *env);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "run/run_result.h"
@@ -41,18 +42,6 @@ static int join_lines(struct json_doc *doc, const char *bytes, size_t size, stru
     return count > 0;
 }
 
-static void add_base64(struct buf *out, const char *bytes, size_t size) {
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *in = (const uint8_t *)bytes;
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        uint32_t group = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
-        char digits[4] = {DIGITS[group >> 18], DIGITS[group >> 12 & 63], left > 1 ? DIGITS[group >> 6 & 63] : '=',
-                          left > 2 ? DIGITS[group & 63] : '='};
-        buf_add(out, digits, sizeof digits);
-    }
-}
-
 static void add_text(struct buf *out, const char *bytes, size_t size) {
     struct json_writer writer;
     json_writer_init(&writer, out, 0);
@@ -62,7 +51,7 @@ static void add_text(struct buf *out, const char *bytes, size_t size) {
 static void read_output(struct run_result *result, struct json_doc *doc, const char *bytes, size_t size) {
     if (!text_is_utf8(bytes, size)) {
         buf_add_text(&result->data, "{\"base64\":\"");
-        add_base64(&result->data, bytes, size);
+        base64_add(&result->data, bytes, size);
         buf_add_text(&result->data, "\"}");
         set_type(result, "bytes");
     } else if (json_read(doc, bytes, size, &DATA_LIMITS, NULL) == 0) {

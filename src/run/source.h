@@ -56,4 +56,23 @@ int source_request_run(struct hf_store *store, const char *who, const char *name
 int source_remove(struct hf_store *store, const char *who, const char *name, struct buf *ret_json,
                   struct hf_error *error);
 
+/* One document that tells how it is: {"source": as source_show, "data", "runs", "code": what is known of the newest of
+ * each, and how many are kept}. */
+int source_summary(struct hf_store *store, struct unsaved *unsaved, const char *name, struct buf *ret_json,
+                   struct hf_error *error);
+
+/* {"holdfast_source":1,"exported_at","source": as source_show,"code_versions":[…],"data":[…]}, both newest first. data:
+ * how many of the newest data; 0: none. */
+enum { SOURCE_EXPORT_FORMAT = 1 };
+int source_export(struct hf_store *store, const char *name, int with_code, uint64_t data, struct buf *ret_json,
+                  struct hf_error *error);
+
+/* Takes such a document. A source that is not there is made, stopped, with its counters, code versions and data; it is
+ * seen when all of it is there. Of one that is there all fields and the newest code become those of the document, its
+ * counters stay; with `merge` what it has stays, and it takes only what it lacks: fields that are as a new source has
+ * them, tags and environment. Everything is checked before anything is taken. Errors: INVALID, SCHEMA_NEWER, BAD_DATA
+ * (code), CORRUPT (a digest does not fit its code), and those of add and edit. */
+int source_import(struct hf_store *store, const char *who, const char *name, const char *body, size_t body_bytes,
+                  int merge, struct buf *ret_json, struct hf_error *error);
+
 #endif

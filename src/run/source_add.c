@@ -78,31 +78,28 @@ static int check_absent(struct hf_store *store, const char *name, struct hf_erro
     return code == HF_ERR_NOT_FOUND ? 0 : code;
 }
 
-static int put_state(struct hf_batch *batch, const char *name, struct hf_error *error) {
-    struct source_state state;
-    source_state_init(&state);
+static int put_state(struct hf_batch *batch, const char *name, const struct source_state *state,
+                     struct hf_error *error) {
     BUF_AUTO struct buf json;
     buf_init(&json);
     struct json_writer writer;
     json_writer_init(&writer, &json, 0);
     json_begin_object(&writer);
     json_put_string(&writer, "name", name);
-    source_state_write(&state, &writer);
+    source_state_write(state, &writer);
     json_end_object(&writer);
     if (json.failed)
         return error_set(error, HF_ERR_NO_MEMORY, "save source '%s'", name);
     return hf_batch_put(batch, "source_state", name, json.data, json.size, NULL, error);
 }
 
-static int commit_new(struct hf_store *store, const char *who, struct add_request *request, struct hf_error *error) {
+int source_commit_new(struct hf_store *store, const char *who, struct source_spec *spec,
+                      const struct source_state *state, const struct source_code *newest, struct hf_error *error) {
     struct hf_batch *batch = NULL;
-    struct source_spec *spec = request->spec;
-    struct source_code version = {.text = request->code,
-                                  .bytes = request->code_bytes,
-                                  .author = who,
-                                  .note = request->note};
+    struct source_code version = {.version = 0};
     int code = hf_batch_new(who, &batch, error);
-    if (code == 0 && spec->kind == SOURCE_PYTHON) {
+    if (code == 0 && newest) {
+        version = *newest;
         code = source_code_last_version(store, spec->name, &version.version, error);
         spec->code_version = ++version.version;
     }
@@ -110,8 +107,8 @@ static int commit_new(struct hf_store *store, const char *who, struct add_reques
     if (code == 0)
         code = source_spec_put(batch, spec, &(struct hf_change_options){.condition = HF_IF_ABSENT}, error);
     if (code == 0)
-        code = put_state(batch, spec->name, error);
-    if (code == 0 && spec->kind == SOURCE_PYTHON)
+        code = put_state(batch, spec->name, state, error);
+    if (code == 0 && newest)
         code = source_code_put(batch, spec->name, &version, spec->created_ms, error);
     if (code == 0)
         code = hf_store_commit(store, &batch, NULL, error);
@@ -119,6 +116,17 @@ static int commit_new(struct hf_store *store, const char *who, struct add_reques
     if (code == HF_ERR_EXISTS)
         return error_set(error, code, "a source of this name is there already");
     return code;
+}
+
+static int commit_request(struct hf_store *store, const char *who, struct add_request *request,
+                          struct hf_error *error) {
+    struct source_state state;
+    struct source_code code = {.text = request->code,
+                               .bytes = request->code_bytes,
+                               .author = who,
+                               .note = request->note};
+    source_state_init(&state);
+    return source_commit_new(store, who, request->spec, &state, request->code ? &code : NULL, error);
 }
 
 int source_add(struct hf_store *store, const char *who, const char *body, size_t body_bytes, struct buf *ret_json,
@@ -132,7 +140,7 @@ int source_add(struct hf_store *store, const char *who, const char *body, size_t
     if (code == 0)
         code = check_code(store, &request, error);
     if (code == 0)
-        code = commit_new(store, who, &request, error);
+        code = commit_request(store, who, &request, error);
     if (code < 0)
         error_wrap(error, code, "add source '%s'", request.name ? request.name : "");
     else

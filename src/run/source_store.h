@@ -36,6 +36,15 @@ int source_code_put(struct hf_batch *batch, const char *name, const struct sourc
 int source_spec_put(struct hf_batch *batch, const struct source_spec *spec, const struct hf_change_options *options,
                     struct hf_error *error);
 
+/* Everything of a new source in one commit; `state`: how it begins. The newest code may be NULL (a command). EXISTS. */
+int source_commit_new(struct hf_store *store, const char *who, struct source_spec *spec,
+                      const struct source_state *state, const struct source_code *newest, struct hf_error *error);
+
+/* The members of a request that gives `here` what it lacks of `theirs`: fields that are as a new source has them, tags,
+ * environment. Changes the lists of `here`. */
+int source_merge_write(struct source_spec *here, const struct source_spec *theirs, struct json_writer *writer,
+                       struct hf_error *error);
+
 /* Parses the body of a request: an object. */
 int source_body_read(struct json_doc *doc, const char *body, size_t body_bytes, struct hf_error *error);
 

@@ -137,6 +137,8 @@ static int make_fds(struct run_child *child, const struct run_spawn *spawn, stru
         result = channel_make_pair(&child->channel.fd, &fds->channel);
     if (result == 0 && child->is_worker)
         result = channel_make_file(child->world->os, "code", spawn->code, spawn->code_bytes, &fds->in);
+    if (result == 0 && !channel_leaves_reserve(child->is_worker ? fds->in : fds->err))
+        result = -EMFILE;
     return result;
 }
 

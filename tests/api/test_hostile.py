@@ -1,3 +1,4 @@
+# runner: waits
 """Requests that are not quite HTTP, or more than one at once."""
 import re
 import socket

@@ -163,6 +163,16 @@ def running(holdfast):
     return holdfast
 
 
+@pytest.fixture(params=["daemon", "alone"])
+def runs(tmp_path, request):
+    """Runs of a state, beside a daemon and without one."""
+    from runs import make_runs
+    it = make_runs(tmp_path, request.param)
+    yield it
+    if it.process and it.process.poll() is None:
+        it.stop()
+
+
 @pytest.fixture
 def code_file(tmp_path):
     def write(text=PLAIN_CODE, name="code.py"):

@@ -1,3 +1,4 @@
+# runner: waits
 """Bad input gets an error that says what and where, and nothing that was acknowledged is lost."""
 import dataclasses
 import fcntl

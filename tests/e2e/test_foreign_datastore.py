@@ -1,3 +1,4 @@
+# runner: waits
 """A datastore of changedetection.io's shape, 56,278 watches, 100 of them damaged in ten ways: the others are read whole,
 exactly those are named, nothing is touched; and what is then written has the original's own style."""
 import hashlib

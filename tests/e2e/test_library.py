@@ -69,6 +69,13 @@ def test_follow_events_goes_on_where_it_ended(installed, tmp_path):
         f"{revision} put counter/visits by follow_events" for revision in (4, 5, 6)]
 
 
+def test_collect_state_goes_on_where_it_ended(installed, tmp_path):
+    program = compiled(installed, C, os.path.join(ROOT, "examples/collect_state.c"), str(tmp_path / "program"), False)
+    url = f"sqlite:{tmp_path}/store.db"
+    assert execute(installed, program, url) == "collector@1: items 1 to 10, after version 0\n"
+    assert execute(installed, program, url) == "collector@2: items 11 to 20, after version 10\n"
+
+
 def test_keep_objects_is_short():
     with open(os.path.join(ROOT, "examples/keep_objects.c"), encoding="utf-8") as file:
         assert len(file.readlines()) <= 60

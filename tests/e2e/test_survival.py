@@ -1,3 +1,4 @@
+# runner: waits
 """A source that collects survives kill -9, and what was acknowledged is there."""
 import json
 import random

@@ -104,6 +104,21 @@ static void test_the_share_that_fails(void **state) {
     expect_healthy(report);
 }
 
+static void test_pages_that_cannot_be_read(void **state) {
+    static const char said[] = "the store's structure is damaged: restore a backup, or save what can be read with "
+                               "holdfast store copy --salvage";
+    struct health_report report = idle();
+    (void)state;
+    report.audit.open = report.audit.reported = report.audit.structure = 1;
+    report.saving.status = HF_HEALTH_WARNING;
+    expect(report, HF_HEALTH_CRITICAL, said);
+    report = idle();
+    report.audit.last_error.code = HF_ERR_CORRUPT;
+    expect(report, HF_HEALTH_CRITICAL, said);
+    report.has_auditor = 0;
+    expect_healthy(report);
+}
+
 static void test_what_the_audit_says(void **state) {
     struct health_report report = idle();
     (void)state;
@@ -208,6 +223,7 @@ int main(void) {
         cmocka_unit_test(test_a_commit_that_waits),
         cmocka_unit_test(test_commits_that_fail),
         cmocka_unit_test(test_the_share_that_fails),
+        cmocka_unit_test(test_pages_that_cannot_be_read),
         cmocka_unit_test(test_what_the_audit_says),
         cmocka_unit_test(test_a_stopped_store_is_answered_with_503),
         cmocka_unit_test(test_metrics),

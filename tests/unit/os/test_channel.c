@@ -175,6 +175,25 @@ static void bell_wakes_who_waits_for_another_thread(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
+static void the_last_descriptors_are_kept_back(void **state) {
+    static const struct {
+        rlim_t limit;
+        int first_refused;
+    } cases[] = {{1024, 992}, {128, 96}, {64, 48}, {256, 224}};
+    struct rlimit old;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rlimit limit = {.rlim_cur = cases[i].limit, .rlim_max = old.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        int last = channel_leaves_reserve(cases[i].first_refused - 1);
+        int refused = channel_leaves_reserve(cases[i].first_refused);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_true(last);
+        assert_false(refused);
+    }
+}
+
 /* With no descriptor, and with one too few, nothing is given out and nothing stays open. */
 static void too_many_open_files_is_said_and_leaves_nothing(void **state) {
     (void)state;
@@ -214,6 +233,7 @@ int main(void) {
         cmocka_unit_test(bell_rings_until_it_is_hushed),
         cmocka_unit_test(bell_that_is_full_still_rings),
         cmocka_unit_test(bell_wakes_who_waits_for_another_thread),
+        cmocka_unit_test(the_last_descriptors_are_kept_back),
         cmocka_unit_test(too_many_open_files_is_said_and_leaves_nothing),
     };
     return cmocka_run_group_tests_name("os/channel", tests, NULL, NULL);

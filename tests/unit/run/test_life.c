@@ -1,9 +1,11 @@
 /* The life of sources in a simulated world: by chance, from seeds. Arguments: how many seeds, and the first of them. */
 #include "unit/run/sim_world.h"
 
-enum { SOURCES = 4, STEPS = 600 };
+#include "sim/share.h"
 
-static int seed_count = 40, first_seed = 1;
+enum { SOURCES = 4, STEPS = 600, SEEDS = 40, SANITIZED_ONE_IN = 5 };
+
+static int seed_count, first_seed;
 static const char *const NAMES[SOURCES] = {"a", "b", "c", "d"};
 static const enum source_kind KINDS[SOURCES] = {SOURCE_PYTHON, SOURCE_COMMAND, SOURCE_PYTHON, SOURCE_COMMAND};
 
@@ -402,10 +404,8 @@ static void test_backoff_doubles(void **unused) {
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1)
-        seed_count = atoi(argv[1]);
-    if (argc > 2)
-        first_seed = atoi(argv[2]);
+    seed_count = argc > 1 ? atoi(argv[1]) : (int)share_of(SEEDS, SANITIZED_ONE_IN);
+    first_seed = argc > 2 ? atoi(argv[2]) : (int)share_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_a_start),
         cmocka_unit_test(test_no_storm_after_sleep),

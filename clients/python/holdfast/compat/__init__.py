@@ -1,0 +1,1 @@
+"""Drop-ins: classes of other systems that keep what they keep in holdfast, so that only the import line changes."""
