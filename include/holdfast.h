@@ -589,6 +589,13 @@ HF_PUBLIC HF_MUST_USE int hf_state_save(struct hf_store *store, const char *name
                                         const struct hf_state_save_options *options, uint64_t *ret_version,
                                         struct hf_error *error);
 
+/* Makes an earlier version the newest, as a new version: nothing that was saved since is lost. The way out of a damaged
+ * state; works over a damaged newest version, and where the state's own record is damaged. `force`: also while a living
+ * owner holds the lease; kept with the version as forced. `who` and ret_version may be NULL. Errors: NOT_FOUND (the
+ * version is not kept), CORRUPT (it is damaged itself), CONFLICT, and those of hf_store_commit. Thread-safe. */
+HF_PUBLIC HF_MUST_USE int hf_state_rollback(struct hf_store *store, const char *name, uint64_t to_version, int force,
+                                            const char *who, uint64_t *ret_version, struct hf_error *error);
+
 /* How many versions are kept: the newest `versions` of them (0: 50, the default), and any that is younger than
  * max_age_ms (0: only the number counts). Never fewer than one. The next save goes by it. */
 HF_PUBLIC HF_MUST_USE int hf_state_keep(struct hf_store *store, const char *name, uint32_t versions, int64_t max_age_ms,

@@ -9,6 +9,8 @@
 #include "keep/state_field.h"
 #include "keep/state_inside.h"
 
+enum { LOST_LOOKS = 3 }; /* before a head counts as lost */
+
 void state_head_init(struct state_head *head, const char *name) {
     *head = (struct state_head){
         .name = name,
@@ -95,19 +97,38 @@ static int stop_at_first(void *arg, const struct state_meta *meta, int code) {
     return 1;
 }
 
-/* Where versions are, a head should be. */
-static int check_absent(struct hf_store *store, struct state_head *head, struct hf_error *error) {
-    int code = state_version_each(store, head->name, stop_at_first, &head->is_damaged, error);
-    return code < 0 ? code : 0;
+/* Where versions are, a head should be. It may have come with the first of them just now: 1, then it is there if it is
+ * looked for again. */
+static int has_version(struct hf_store *store, const struct state_head *head, struct hf_error *error) {
+    int has = 0;
+    int code = state_version_each(store, head->name, stop_at_first, &has, error);
+    return code < 0 ? code : has;
+}
+
+/* *ret_is_unknown: there is none, and whether there should be one cannot be found out. */
+static int find_record(struct hf_store *store, struct state_head *head, struct hf_record **ret_record,
+                       int *ret_is_unknown, struct hf_error *error) {
+    for (int i = 0; i < LOST_LOOKS; i++) {
+        int code = hf_store_get(store, STATE_KIND, head->name, ret_record, error);
+        if (code != HF_ERR_NOT_FOUND)
+            return code;
+        int has = has_version(store, head, error);
+        *ret_is_unknown = has < 0;
+        if (has <= 0)
+            return has < 0 ? has : HF_ERR_NOT_FOUND;
+    }
+    head->is_damaged = 1;
+    return HF_ERR_NOT_FOUND;
 }
 
 /* A head that is damaged or lost is no error yet: is_damaged says so. */
 static int read_head(struct hf_store *store, struct state_head *head, struct hf_error *error) {
     struct hf_record *record = NULL;
-    int code = hf_store_get(store, STATE_KIND, head->name, &record, error);
+    int is_unknown = 0;
+    int code = find_record(store, head, &record, &is_unknown, error);
+    if (code == HF_ERR_NOT_FOUND || is_unknown)
+        return is_unknown ? code : 0;
     head->exists = code == 0 || code == HF_ERR_CORRUPT;
-    if (code == HF_ERR_NOT_FOUND)
-        return check_absent(store, head, error);
     if (code == 0) {
         code = read_record(record, head, error);
         head->revision = record->revision;

@@ -59,6 +59,34 @@ static int roll_back(void *arg, struct state_head *head, struct hf_batch *batch,
     return code;
 }
 
+static int commit(struct rollback *rollback, const char *name, struct state_head *ret_head, struct hf_error *error) {
+    const struct state_change change = {.store = rollback->store,
+                                        .name = name,
+                                        .who = rollback->who,
+                                        .repair = 1,
+                                        .change = roll_back,
+                                        .arg = rollback};
+    int code = state_change_commit(&change, ret_head, error);
+    return code < 0 ? error_wrap(error, code, "roll back state '%s'", name) : 0;
+}
+
+int hf_state_rollback(struct hf_store *store, const char *name, uint64_t to_version, int force, const char *who,
+                      uint64_t *ret_version, struct hf_error *error) {
+    struct rollback rollback = {.store = store, .who = who ? who : "", .to_version = to_version, .force = force};
+    struct state_head head;
+    if (to_version == 0)
+        return error_set(error, HF_ERR_INVALID, "roll back state '%s': versions begin with 1", name);
+    int code = state_check_name(name, error);
+    if (code == 0)
+        code = commit(&rollback, name, &head, error);
+    if (code < 0)
+        return code;
+    if (ret_version)
+        *ret_version = head.newest.version;
+    state_head_fini(&head);
+    return 0;
+}
+
 int state_rollback(struct hf_store *store, const struct state_caller *caller, const char *name, uint64_t to_version,
                    int64_t before_ms, int force, struct buf *ret_json, struct hf_error *error) {
     struct rollback rollback = {
@@ -69,11 +97,9 @@ int state_rollback(struct hf_store *store, const struct state_caller *caller, co
         error_hint(error, "see which versions are kept: holdfast state log '%.80s'", name);
         return HF_ERR_INVALID;
     }
-    const struct state_change change = {
-        .store = store, .name = name, .who = caller->who, .repair = 1, .change = roll_back, .arg = &rollback};
-    int code = state_change_commit(&change, &head, error);
+    int code = commit(&rollback, name, &head, error);
     if (code < 0)
-        return error_wrap(error, code, "roll back state '%s'", name);
+        return code;
     code = state_answer(store, &head, rollback.is_changed, ret_json, error);
     state_head_fini(&head);
     return code;

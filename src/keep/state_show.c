@@ -10,7 +10,8 @@ int state_not_there(const char *name, struct hf_error *error) {
 }
 
 int state_is_gone(struct hf_store *store, const struct state_head *head, struct hf_error *error) {
-    if (head->newest.version > 0 || head->lease.fence > 0 || head->keep_versions > 0 || head->keep_age_ms > 0)
+    if (head->is_damaged || head->newest.version > 0 || head->lease.fence > 0 || head->keep_versions > 0 ||
+        head->keep_age_ms > 0)
         return 0;
     BUF_AUTO struct buf runs;
     buf_init(&runs);

@@ -80,6 +80,8 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "hf_state_value_free": (None, [ctypes.POINTER(ctypes.POINTER(StateValue))]),
     "hf_state_save": (ctypes.c_int, [_HANDLE, _TEXT, _BYTES, _SIZE, ctypes.POINTER(SaveOptions),
                                      ctypes.POINTER(ctypes.c_uint64), _FAIL]),
+    "hf_state_rollback": (ctypes.c_int, [_HANDLE, _TEXT, ctypes.c_uint64, ctypes.c_int, _TEXT,
+                                         ctypes.POINTER(ctypes.c_uint64), _FAIL]),
     "hf_state_lease_take": (ctypes.c_int, [_HANDLE, _TEXT, ctypes.POINTER(LeaseOptions), _OUT, _FAIL]),
     "hf_state_lease_of_fence": (ctypes.c_int, [_TEXT, ctypes.c_uint64, _OUT, _FAIL]),
     "hf_state_lease_renew": (ctypes.c_int, [_HANDLE, _HANDLE, _FAIL]),

@@ -183,12 +183,11 @@ class LibraryWay:
         return found[:limit] if limit else found
 
     def rollback(self, name: str, version: int, before_ms: int) -> int:
-        head = _json.from_bytes(self.get("state", name))
         if not version:
             version = self.newest_before(name, before_ms)
-        _, content = self.load(name, version)
-        basis = Basis(if_version=head["version"])
-        return self.save(Save(name, content, basis, note=f"rollback to {version}"))
+        newest = ctypes.c_uint64()
+        self._call("hf_state_rollback", self._store, _text(name), version, 0, _text(_who()), ctypes.byref(newest))
+        return newest.value
 
     def newest_before(self, name: str, before_ms: int) -> int:
         return newest_before(name, self.log(name), before_ms)

@@ -158,6 +158,26 @@ static void repair(struct stage *stage, struct state_head *ret_head) {
     assert_code(stage, 0, state_change_commit(&change, ret_head, &stage->error));
 }
 
+/* The same for callers of the library. */
+static void test_rollback_is_the_way_out(void **state) {
+    struct stage *stage = *state;
+    uint64_t version = 0;
+    save_versions(stage, 3);
+    overwrite_version(stage, 3, "{}");
+    assert_code(stage, 0, hf_state_rollback(stage->store, "x", 2, 0, NULL, &version, &stage->error));
+    assert_int_equal(version, 4);
+    overwrite(stage, STATE_KIND, "x", "7");
+    assert_code(stage, HF_ERR_CORRUPT, hf_state_rollback(stage->store, "x", 3, 0, NULL, &version, &stage->error));
+    assert_code(stage, HF_ERR_NOT_FOUND, hf_state_rollback(stage->store, "x", 9, 0, NULL, &version, &stage->error));
+    assert_code(stage, HF_ERR_NOT_FOUND, hf_state_rollback(stage->store, "y", 1, 0, NULL, &version, &stage->error));
+    assert_code(stage, HF_ERR_INVALID, hf_state_rollback(stage->store, "x", 0, 0, NULL, &version, &stage->error));
+    assert_code(stage, HF_ERR_BAD_ID, hf_state_rollback(stage->store, "-x", 1, 0, NULL, &version, &stage->error));
+    assert_int_equal(version, 4);
+    assert_code(stage, 0, hf_state_rollback(stage->store, "x", 1, 0, "me", &version, &stage->error));
+    assert_int_equal(version, 5);
+    stage_expect_text(stage, "x", "{\"value\":\"v1\"}", 5);
+}
+
 static void take_lease(struct stage *stage, int times) {
     const struct hf_state_lease_options options = {.struct_bytes = sizeof options, .steal = 1};
     for (int i = 0; i < times; i++) {
@@ -313,6 +333,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lost_version, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_same_bytes_over_a_damaged_version, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_damaged_head, stage_memory, stage_teardown),
+        cmocka_unit_test_setup_teardown(test_rollback_is_the_way_out, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_lost_head, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_repair_goes_on_behind_every_number, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_repair_of_a_lost_head, stage_memory, stage_teardown),

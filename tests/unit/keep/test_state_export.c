@@ -250,6 +250,18 @@ static void test_clear_of_what_is_damaged(void **state) {
     stage_expect_text(stage, "x", "3", 1);
 }
 
+/* A damaged head without anything beside it is there, and can be removed: no name is lost for ever. */
+static void test_clear_of_a_damaged_head_alone(void **state) {
+    struct stage *stage = *state;
+    talk_begin(stage, "x", "{}");
+    VERB(stage, 0, state_clear, &ME, "x", 1, 0);
+    talk_damage(stage, STATE_KIND, "x");
+    VERB(stage, HF_ERR_CORRUPT, state_set, &ME, "x", BODY("{'value':1,'force':true}"));
+    assert_says(stage, "holdfast state clear 'x'");
+    VERB(stage, 0, state_clear, &ME, "x", 0, 0);
+    VERB(stage, 0, state_set, &ME, "x", BODY("{'value':1,'if_version':0}"));
+}
+
 /* As deep as a version may be: the record of what was removed nests two levels more, so it has them as base64. */
 static void test_clear_of_what_is_deep(void **state) {
     struct stage *stage = *state;
@@ -302,6 +314,7 @@ int main(void) {
         TALK_TEST(test_purge),
         TALK_TEST(test_clear_beside_a_lease),
         TALK_TEST(test_clear_of_what_is_damaged),
+        TALK_TEST(test_clear_of_a_damaged_head_alone),
         TALK_TEST(test_clear_of_what_is_deep),
         TALK_TEST(test_clear_of_too_much),
     };

@@ -60,7 +60,7 @@ static void test_head(void **state) {
     VERB(stage, 0, state_rollback, &ME, "x", 3, 0, 0);
     talk_expect(stage, "x", "'value three'", 3);
     VERB(stage, HF_ERR_CONFLICT, state_set, &ME, "x", BODY("{'value':1,'fence':1}"));
-    assert_int_equal(talk_begin(stage, "x", "{}"), 2);
+    assert_true(talk_begin(stage, "x", "{}") > 1);
 }
 
 static void test_clear(void **state) {
@@ -76,7 +76,7 @@ static void test_clear(void **state) {
     assert_has("'versions':3,'runs':1,'trash':'x@");
     VERB(stage, HF_ERR_NOT_FOUND, state_get, "x", 0, 0);
     assert_int_equal(talk_count(stage, STATE_VERSION_KIND) + talk_count(stage, STATE_RUN_KIND), 0);
-    assert_int_equal(talk_begin(stage, "x", "{}"), 2);
+    assert_true(talk_begin(stage, "x", "{}") > 1);
 }
 
 #define ROT_TEST(test) cmocka_unit_test_setup_teardown(test, rot_setup, talk_teardown)

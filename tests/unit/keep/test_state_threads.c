@@ -149,6 +149,36 @@ static void test_stolen_leases_save_nothing(void **state) {
     hf_store_close(&crew.store);
 }
 
+enum { FIRSTS = 150 };
+
+/* One makes the states, the others wait for them: what comes between looking and looking is no damage. */
+static void *wait_for_firsts(void *arg) {
+    struct crew *crew = arg;
+    int is_maker = atomic_fetch_add(&crew->holders, 1) == 0;
+    for (int i = 0; i < FIRSTS; i++) {
+        char name[32];
+        struct hf_state_value *value = NULL;
+        const struct hf_state_save_options options = {.struct_bytes = sizeof options, .basis = HF_STATE_FORCE};
+        snprintf(name, sizeof name, "first %d", i);
+        int code = is_maker ? hf_state_save(crew->store, name, "1", 1, &options, NULL, NULL) : HF_ERR_NOT_FOUND;
+        while (code == HF_ERR_NOT_FOUND)
+            code = hf_state_load(crew->store, name, &value, NULL);
+        hf_state_value_free(&value);
+        if (code != 0) {
+            atomic_fetch_add(&crew->wrong, 1);
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static void test_first_save_is_no_damage(void **state) {
+    struct crew crew;
+    open_crew(&crew, *state);
+    run_crew(&crew, wait_for_firsts);
+    hf_store_close(&crew.store);
+}
+
 int main(void) {
     char folder[] = "/tmp/holdfast-threads-XXXXXX", url[64], command[64];
     if (!mkdtemp(folder))
@@ -159,6 +189,7 @@ int main(void) {
         cmocka_unit_test_prestate(test_one_holds_the_lease, "memory:"),
         cmocka_unit_test_prestate(test_stolen_leases_save_nothing, "memory:"),
         cmocka_unit_test_prestate(test_each_step_counts_once, url),
+        cmocka_unit_test_prestate(test_first_save_is_no_damage, url),
     };
     int failed = cmocka_run_group_tests_name("states and threads", tests, NULL, NULL);
     snprintf(command, sizeof command, "rm -r %s", folder);

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import weakref
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Set
 
 from ..errors import HoldfastError
 from ._deva_sources import Sources
@@ -21,70 +21,90 @@ KEPT = 100  # data of a source
 _WAIT = "20s"
 _PAUSE_S = 1.0
 
-Listener = Callable[[Dict[str, Any]], None]
+Document = Dict[str, Any]
+
+
+class _Listener:
+    def __init__(self, name: str, call: Callable[[Document], None], last_run: int) -> None:
+        self.name = name
+        self.call = weakref.WeakMethod(call)
+        self.last_run = last_run
+
+    def hand_on(self, sources: Sources) -> None:
+        data = sources.data(self.name, KEPT)
+        if data and data[-1]["run"] < self.last_run:  # another source of that name
+            self.last_run = 0
+        for datum in data:
+            call = self.call()
+            if call and datum["run"] > self.last_run:
+                self.last_run = datum["run"]
+                call(datum)
 
 
 class Feed:
     """One thread of this program that waits for data of sources."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: Dict[str, Tuple["weakref.WeakMethod[Listener]", str]] = {}
-        self._thread: Optional[threading.Thread] = None
-        self._pid = 0
-        self._revision = 0
+        self._forget()
 
-    def listen(self, name: str, listener: Listener) -> None:
-        """Calls the (bound) method with each new datum of the source; once more for the same source changes nothing."""
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: Dict[int, _Listener] = {}
+        self._thread: Optional[threading.Thread] = None
+
+    def listen(self, name: str, call: Callable[[Document], None]) -> None:
+        """Calls the (bound) method with each new datum of the source; asked once more, nothing changes."""
+        key = id(call.__self__)  # type: ignore[attr-defined]
         with self._lock:
-            if name in self._listeners and self._listeners[name][0]() == listener:
+            there = self._listeners.get(key)
+            if there and there.name == name and there.call():
                 return
-            self._listeners[name] = (weakref.WeakMethod(listener), self._newest(name))
-            if self._thread is None or self._pid != os.getpid():
-                self._pid = os.getpid()
+        listener = _Listener(name, call, self._newest_run(name))
+        with self._lock:
+            self._listeners[key] = listener
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True, name="holdfast-deva-feed")
                 self._thread.start()
 
     @staticmethod
-    def _newest(name: str) -> str:
+    def _newest_run(name: str) -> int:
         try:
             data = Sources().data(name, 1)
         except HoldfastError:
-            return ""
-        return str(data[-1]["at"]) if data else ""
+            return 0
+        return int(data[-1]["run"]) if data else 0
 
     def _work(self) -> None:
-        pause = threading.Event()
+        pause, revision = threading.Event(), -1
         while True:
             try:
-                self._step()
+                revision = self._step(revision)
             except HoldfastError as error:
                 LOGGER.debug("wait for data: %s", error)
+                revision = -1
                 pause.wait(_PAUSE_S)
             except Exception:
                 LOGGER.exception("wait for data")
                 pause.wait(_PAUSE_S)
 
-    def _step(self) -> None:
+    def _step(self, revision: int) -> int:
         sources = Sources()
-        for name in list(self._listeners):
-            self._hand_on(sources, name)
-        events = sources.events(self._revision, _WAIT)
-        self._revision = int(events[-1]["revision"]) if events else self._revision
+        if revision < 0:  # nothing is known: look at all of them
+            revision = sources.revision()
+            self._hand_on(sources, None)
+            return revision
+        events = sources.events(revision, _WAIT)
+        self._hand_on(sources, {event["id"] for event in events if event["kind"] == "source_data"})
+        return int(events[-1]["revision"]) if events else revision
 
-    def _hand_on(self, sources: Sources, name: str) -> None:
+    def _hand_on(self, sources: Sources, names: Optional[Set[str]]) -> None:
         with self._lock:
-            reference, last = self._listeners[name]
-            listener = reference()
-            if listener is None:
-                del self._listeners[name]
-                return
-        for datum in sources.data(name, KEPT):
-            if datum["at"] > last:
-                last = datum["at"]
-                with self._lock:
-                    self._listeners[name] = (reference, last)
-                listener(datum)
+            self._listeners = {key: it for key, it in self._listeners.items() if it.call()}
+            listeners = list(self._listeners.values())
+        for listener in listeners:
+            if names is None or listener.name in names:
+                listener.hand_on(sources)
 
 
 feed = Feed()
+os.register_at_fork(after_in_child=feed._forget)

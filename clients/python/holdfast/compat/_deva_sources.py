@@ -24,6 +24,7 @@ RECORD_KIND = "deva_source"
 _PROGRAM = "holdfast"
 _COMMAND_TIMEOUT_S = 300
 _PAUSE_S = 0.1
+_PAGE_ROWS = 500
 
 Document = Dict[str, Any]
 
@@ -145,7 +146,8 @@ class Sources:
         try:
             return self._over_socket(request), True
         except NotConnected:
-            return self._by_command(request), False
+            pass
+        return self._by_command(request), False
 
     def _ask(self, request: Request) -> Tuple[Any, bool, bool]:
         """The reply, whether a daemon gave it, and whether an earlier attempt may have been carried out."""
@@ -179,8 +181,11 @@ class Sources:
         return document, is_daemon
 
     def all(self) -> List[Document]:
-        """Every source, deva's or not."""
-        return list(self._ask(Request(("source", "list"), "GET", "/api/v1/sources"))[0])
+        """Every source, deva's or not; none when there is no store yet."""
+        try:
+            return list(self._ask(Request(("source", "list"), "GET", "/api/v1/sources"))[0])
+        except NotFound:
+            return []
 
     def add(self, name: str, code: str, fields: Document) -> None:
         """A new python source, stopped. Errors: Conflict when the name is taken."""
@@ -218,7 +223,7 @@ class Sources:
 
     def versions(self, name: str, count: int) -> List[Document]:
         """The newest versions of the code with the code, newest first."""
-        query = {"n": count, "with-code": True}
+        query = {"n": count, "with_code": True}
         request = self._of_source("versions", "GET", name, path="/versions", query=query)
         return list(self._ask(request)[0])
 
@@ -242,25 +247,20 @@ class Sources:
         path = f"/api/v1/records/{RECORD_KIND}/{quote(id, safe='')}"
         return Request(("store", verb), method, path, (RECORD_KIND, id), **more)
 
-    def record(self, id: str) -> Optional[Document]:
-        """The record of a data source; None when there is none."""
-        try:
-            return dict(self._ask(self._of_record("get", "GET", id))[0])
-        except NotFound:
-            return None
-
     def records(self) -> List[Document]:
-        """The records of all data sources."""
-        request = Request(("store", "list"), "GET", f"/api/v1/records/{RECORD_KIND}", (RECORD_KIND,),
-                          query={"limit": 1000})
+        """The records of all data sources; none when there is no store yet."""
         found: List[Document] = []
+        query: Document = {"limit": _PAGE_ROWS}
         while True:
-            rows = self._ask(request)[0]
-            found += [row["doc"] for row in rows if "doc" in row]
-            if len(rows) < 1000:
+            request = Request(("store", "list"), "GET", f"/api/v1/records/{RECORD_KIND}", (RECORD_KIND,), query=query)
+            try:
+                rows = self._ask(request)[0]
+            except NotFound:
                 return found
-            request = Request(request.verb, request.method, request.path, request.words,
-                              query={"limit": 1000, "after": rows[-1]["id"]})
+            found += [row["doc"] for row in rows if "doc" in row]
+            if len(rows) < _PAGE_ROWS:
+                return found
+            query = {"limit": _PAGE_ROWS, "after": rows[-1]["id"]}
 
     def put_record(self, id: str, document: Document) -> None:
         """Saves the record."""
@@ -279,3 +279,7 @@ class Sources:
         """Changes behind a revision, waited for. Only a daemon can tell: Errors: `Unavailable` without one."""
         query = {"since": since, "wait": wait, "limit": 1000}
         return list(json.loads(SocketWay(self._place.socket).request("GET", "/api/v1/events", query=query)))
+
+    def revision(self) -> int:
+        """Of the newest change. Errors: `Unavailable` without a daemon."""
+        return int(json.loads(SocketWay(self._place.socket).request("GET", "/api/v1/status"))["revision"])
