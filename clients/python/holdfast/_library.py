@@ -13,10 +13,10 @@ import ctypes
 import os
 import threading
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from . import _binding, _json
-from ._model import (Basis, Lease, LoadedValue, Record, Save, Version, Versions, check_kind, newest_before,
+from ._model import (Lease, LoadedValue, Record, Save, Version, Versions, check_kind, newest_before,
                      time_of_ms, version_of_document)
 from .errors import Corrupt, HoldfastError, error_of
 
@@ -235,21 +235,23 @@ class LibraryWay:
             self._library.hf_record_free(ctypes.byref(record))
 
     def put(self, kind: str, id: str, document: bytes) -> None:
-        check_kind(kind)
-        batch = ctypes.c_void_p()
-        self._commit(batch, Record(kind, id, document))
+        self.commit([Record(kind, id, document)])
 
     def delete(self, kind: str, id: str) -> None:
-        check_kind(kind)
-        batch = ctypes.c_void_p()
-        self._commit(batch, Record(kind, id, None))
+        self.commit([Record(kind, id, None)])
 
-    def _commit(self, batch: ctypes.c_void_p, record: Record) -> None:
+    def commit(self, records: Iterable[Record]) -> None:
+        """All of the changes, or none."""
+        batch = ctypes.c_void_p()
         try:
-            self._fill([record], batch)
+            self._fill(records, batch)
             self._call("hf_store_commit", self._store, ctypes.byref(batch), None)
         finally:
             self._library.hf_batch_free(ctypes.byref(batch))
+
+    def rows(self, kind: str) -> List[Tuple[str, Optional[bytes]]]:
+        """Id and document of every record of the kind; None for a damaged one."""
+        return self._rows(kind, None, "")
 
     def scan(self, kind: str) -> List[Tuple[str, bytes]]:
         found: List[Tuple[str, bytes]] = []

@@ -9,7 +9,7 @@ from ..errors import HoldfastError
 from ._deva_model import DEFAULT_INTERVAL_S, DataSourceStatus, DataSourceType
 from ._deva_saved import find, find_all, status_of
 from ._deva_source import DataSource
-from ._deva_sources import Document, Sources
+from ._deva_sources import Document, Sources, check_name
 
 LOGGER = logging.getLogger("holdfast.compat.deva")
 
@@ -59,6 +59,7 @@ class DataSourceManager:
 
         Example: ``if not manager.register(source)["success"]: source = manager.get_source_by_name("load")``
         """
+        check_name(source.name)
         with self._items_lock:
             known = self._items.get(source.id) or self.get_by_name(source.name)
             if known is not None:

@@ -49,16 +49,16 @@ def id_of(source: Document) -> Optional[str]:
 
 def value_of(datum: Document) -> Any:
     """What fetch_data returned, as near as JSON keeps it: DataFrames where pandas is installed, bytes, JSON values."""
-    value, columns = datum.get("data"), datum.get("columns")
+    value, columns = datum.get("data"), datum.get("columns") or {}
     if datum.get("type") in ("bytes", "bytearray") and isinstance(value, dict):
         return base64.b64decode(value["base64"])
-    if columns is None or not isinstance(value, list):
+    if datum.get("type") != "DataFrame" or not isinstance(value, list):
         return value
     try:
         pandas = importlib.import_module("pandas")
     except ImportError:
         return value
-    return pandas.DataFrame(value, columns=list(columns)).astype(columns, errors="ignore")
+    return pandas.DataFrame(value, columns=list(columns) or None).astype(columns, errors="ignore")
 
 
 def status_of(source: Document, is_daemon: bool) -> DataSourceStatus:
