@@ -17,12 +17,13 @@ static char *changed(const char *text, const char *from, const char *to) {
     const char *at = strstr(text, body_of(from));
     if (!at)
         fail_msg("<%s> is not in: %s", from, text);
-    size_t from_bytes = strlen(from);
-    char *copy = malloc(strlen(text) + strlen(to) + 1);
-    sprintf(copy, "%.*s", (int)(at - text), text);
-    strcat(copy, body_of(to));
-    strcat(copy, at + from_bytes);
-    return copy;
+    BUF_AUTO struct buf copy;
+    buf_init(&copy);
+    buf_add(&copy, text, (size_t)(at - text));
+    buf_add_text(&copy, body_of(to));
+    buf_add_text(&copy, at + strlen(from));
+    assert_non_null(buf_text(&copy));
+    return strdup(buf_text(&copy));
 }
 
 /* Three versions, of both forms and with white space, and an ended run. */
