@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+# Whoever runs the tests behind nohup or with & has signals ignored, and what the tests start would inherit that.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HOLDFAST_BINARY", str(ROOT / "build" / "holdfast"))
 

@@ -50,8 +50,11 @@ def save_json_atomic(file_path: Any, data_dict: Any, label: str = "file", max_si
 
 
 def save_watch_atomic(watch_dir: Any, uuid: str, watch_dict: Dict[str, Any]) -> None:
-    """Saves a watch to `watch_dir`/watch.json, as `save_json_atomic` does. Example: ``save_watch_atomic(folder, uuid, {})``"""
-    save_json_atomic(os.path.join(os.fspath(watch_dir), "watch.json"), watch_dict, label=f"watch {uuid}", max_size_mb=10)
+    """Saves a watch to `watch_dir`/watch.json, as `save_json_atomic` does.
+
+    Example: ``save_watch_atomic(folder, uuid, {})``
+    """
+    save_json_atomic(os.path.join(os.fspath(watch_dir), "watch.json"), watch_dict, f"watch {uuid}")
 
 
 def load_watch_from_file(watch_json: Any, uuid: str,
@@ -63,7 +66,8 @@ def load_watch_from_file(watch_json: Any, uuid: str,
     try:
         check_size(os.path.getsize(watch_json), f"watch {uuid}")
         with open(watch_json, "rb") as file:
-            return _watch_of(file.read(), uuid, rehydrate_entity_func)
+            content = file.read()
+        return rehydrate_entity_func(uuid, _document_of(content)), _document_of(content)
     except FileNotFoundError:
         LOGGER.error("Watch file not found: %s for watch %s", watch_json, uuid)
     except (OSError, ValueError) as error:
@@ -71,16 +75,16 @@ def load_watch_from_file(watch_json: Any, uuid: str,
     return None, None
 
 
-def _watch_of(content: bytes, uuid: str, rehydrate: Rehydrate) -> Tuple[Any, Dict[str, Any]]:
+def _document_of(content: bytes) -> Dict[str, Any]:
     data = json.loads(content)
     if not isinstance(data, dict):
         raise ValueError("it is no JSON object")
-    return rehydrate(uuid, json.loads(content)), data
+    return data
 
 
 def _tell_of_damage(uuid: str, error: Any) -> None:
-    LOGGER.critical("CORRUPTED WATCH DATA: watch %s: %s. Watch will be skipped and may need manual recovery from backup.",
-                    uuid, error)
+    LOGGER.critical("CORRUPTED WATCH DATA: watch %s: %s. Watch will be skipped and may need manual recovery from "
+                    "backup.", uuid, error)
 
 
 def load_all_watches(datastore_path: Any, rehydrate_entity_func: Rehydrate,
@@ -101,7 +105,7 @@ def load_all_watches(datastore_path: Any, rehydrate_entity_func: Rehydrate,
         try:
             if content is None:
                 raise ValueError("what is stored of it is damaged")
-            watch, _ = _watch_of(content, uuid, rehydrate_entity_func)
+            watch = rehydrate_entity_func(uuid, _document_of(content))
         except Exception as error:  # also what the program's own class raises: the other watches are to be had
             tree.damaged.add(uuid)
             _tell_of_damage(uuid, error)

@@ -11,11 +11,10 @@ Invariants
 import hashlib
 import json
 import logging
-import os
 import threading
 import time
 import zlib
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 LOGGER = logging.getLogger("holdfast.compat.changedetection")
 _WARNING_DIRTY, _CRITICAL_DIRTY = 500, 1000
@@ -24,15 +23,6 @@ _LATE_S = 300
 _HIGH_ERROR_RATE = 0.01
 _TRIES = 3  # of reading a document that another thread changes at the same time
 
-
-def _is_true(text: str) -> bool:
-    return text.strip().lower() in ("y", "yes", "t", "true", "on", "1")
-
-
-FORCE_FSYNC_DATA_IS_CRITICAL = _is_true(os.getenv("FORCE_FSYNC_DATA_IS_CRITICAL", "False"))
-DATASTORE_SCAN_DIRTY_SAVE_INTERVAL_SECONDS = int(os.getenv("DATASTORE_SCAN_DIRTY_SAVE_INTERVAL_SECONDS", "10"))
-DATASTORE_AUDIT_INTERVAL_SECONDS = int(os.getenv("DATASTORE_AUDIT_INTERVAL_SECONDS", "10"))
-DATASTORE_AUDIT_SHARDS = max(1, int(os.getenv("DATASTORE_AUDIT_SHARDS", "5")))
 
 Document = Dict[str, Any]
 Prepared = Tuple[str, Document, str]  # uuid, document, its hash
@@ -62,6 +52,10 @@ class SaveLoop:
         self._level_told = 0
 
     # ---- what the class that knows the store brings ----
+
+    def _options(self) -> Tuple[float, float, int]:
+        """Seconds between saves, seconds between audits, shards of an audit."""
+        raise NotImplementedError
 
     def _watch_exists(self, uuid: str) -> bool:
         raise NotImplementedError
@@ -96,8 +90,10 @@ class SaveLoop:
 
     @needs_write_urgent.setter
     def needs_write_urgent(self, wanted: bool) -> None:
-        if wanted:
+        if wanted or self._stop_thread:
             self._wake.set()
+        else:
+            self._wake.clear()
 
     _stop_thread = False
 
@@ -122,7 +118,7 @@ class SaveLoop:
         self._tell_of_pressure(count)
 
     def mark_settings_dirty(self) -> None:
-        """The settings changed: they are saved within the interval. Any thread. Example: ``store.mark_settings_dirty()``"""
+        """The settings changed: they are saved within the interval. Example: ``store.mark_settings_dirty()``"""
         with self._marks:
             self._dirty_settings = True
             self._note_mark()
@@ -256,7 +252,7 @@ class SaveLoop:
         """Looks for changes that nobody marked: in one shard of the watches, and in the settings. A watch belongs to a
         shard by its own id, so each is looked at once in as many audits as there are shards."""
         found = int(not self._dirty_settings and self._look_at_settings())
-        shards = _options().DATASTORE_AUDIT_SHARDS
+        shards = max(1, self._options()[2])
         for uuid in self._all_uuids():
             if zlib.crc32(uuid.encode("utf-8", "replace")) % shards == self._audit_shard_index % shards:
                 found += self._audit_watch(uuid)
@@ -279,29 +275,29 @@ class SaveLoop:
     # ---- the thread ----
 
     def save_datastore(self) -> None:
-        """What the thread does until `stop_thread`: saves at each interval, or at once when it is urgent, and audits."""
-        next_save = time.monotonic() + _options().DATASTORE_SCAN_DIRTY_SAVE_INTERVAL_SECONDS
+        """What the thread does until `stop_thread`: saves at each interval, at once when it is urgent, and audits."""
+        next_save = time.monotonic() + self._options()[0]
+        next_audit = time.monotonic() + self._options()[1]
         while not self.stop_thread:
-            self._wake.wait(max(0.0, min(next_save, self._next_audit()) - time.monotonic()))
+            self._wake.wait(max(0.0, min(next_save, next_audit) - time.monotonic()))
             is_urgent = self._wake.is_set()
             self._wake.clear()
-            try:
-                if time.monotonic() >= self._next_audit():
-                    self._audit_all_watches()
-                if is_urgent:
-                    self._look_at_settings()
-                if is_urgent or time.monotonic() >= next_save:
-                    self._save_dirty_items()
-            except Exception:
-                LOGGER.exception("Error in save cycle")
-            if time.monotonic() >= next_save:
-                next_save = time.monotonic() + _options().DATASTORE_SCAN_DIRTY_SAVE_INTERVAL_SECONDS
+            now = time.monotonic()
+            self._step(is_urgent, now >= next_save, now >= next_audit)
+            next_save = time.monotonic() + self._options()[0] if now >= next_save else next_save
+            next_audit = time.monotonic() + self._options()[1] if now >= next_audit else next_audit
         self._end()
 
-    def _next_audit(self) -> float:
-        waited = time.time() - self._last_audit_time
-        return time.monotonic() + max(0.0, min(1.0, 1 - waited / max(1, _options().DATASTORE_AUDIT_INTERVAL_SECONDS))
-                                      * _options().DATASTORE_AUDIT_INTERVAL_SECONDS)
+    def _step(self, is_urgent: bool, is_save_due: bool, is_audit_due: bool) -> None:
+        try:
+            if is_audit_due:
+                self._audit_all_watches()
+            if is_urgent:
+                self._look_at_settings()
+            if is_urgent or is_save_due:
+                self._save_dirty_items()
+        except Exception:
+            LOGGER.exception("Error in save cycle")
 
     def _end(self) -> None:
         try:
@@ -322,9 +318,9 @@ class SaveLoop:
     # ---- health ----
 
     def get_health_status(self) -> Dict[str, Any]:
-        """{status, message, thread_alive, dirty_watches, dirty_settings, last_save_seconds_ago, save_cycles, total_saves,
-        total_errors, error_rate_percent}. CRITICAL: the thread is not alive. WARNING: something waits too long to be saved,
-        or too much does; the last save failed, or over 1 % of all; files are damaged. HEALTHY otherwise.
+        """{status, message, thread_alive, dirty_watches, dirty_settings, last_save_seconds_ago, save_cycles,
+        total_saves, total_errors, error_rate_percent}. CRITICAL: the thread is not alive. WARNING: something waits too
+        long to be saved, or too much does; the last save failed, or over 1 % of all; files are damaged. Else HEALTHY.
 
         Example: ``assert store.get_health_status()["status"] == "HEALTHY"``
         """
@@ -333,7 +329,7 @@ class SaveLoop:
         is_alive = bool(self.save_data_thread and self.save_data_thread.is_alive())
         rate = self._save_errors / max(self._total_saves, 1)
         waited = time.monotonic() - oldest if oldest is not None else 0
-        limit = _LATE_S + 2 * _options().DATASTORE_SCAN_DIRTY_SAVE_INTERVAL_SECONDS
+        limit = _LATE_S + 2 * self._options()[0]
         rules: List[Tuple[bool, str, str]] = [
             (not is_alive, "CRITICAL", "Save thread is DEAD"),
             (waited > limit, "WARNING", f"The oldest change is not saved for {waited:.0f}s"),
@@ -348,11 +344,3 @@ class SaveLoop:
                 "save_cycles": self._save_cycle_count, "total_saves": self._total_saves,
                 "total_errors": self._save_errors, "error_rate_percent": round(rate * 100, 2)}
 
-
-def _options() -> Any:
-    """The module whose constants count: a program may set them there, as in the original."""
-    from . import changedetection
-    return changedetection
-
-
-_Callback = Callable[..., Any]

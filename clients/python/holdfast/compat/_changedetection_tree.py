@@ -31,6 +31,9 @@ _PAUSE_S = 0.05
 
 T = TypeVar("T")
 
+FORCE_FSYNC_DATA_IS_CRITICAL = os.getenv("FORCE_FSYNC_DATA_IS_CRITICAL", "").strip().lower() in (
+    "y", "yes", "t", "true", "on", "1")
+
 
 class _Finding(ctypes.Structure):
     _fields_ = [(name, ctypes.c_char_p) for name in ("kind", "id", "what", "text", "path", "action")]
@@ -79,7 +82,6 @@ class Tree:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.damaged: Set[str] = set()  # ids, or paths, that could not be read
-        self.is_durable_file = False
         self._lock = threading.RLock()
         self._store = ctypes.c_void_p()
         self._callback = _FOUND(self._on_finding)  # lives as long as the store may call it
@@ -87,7 +89,7 @@ class Tree:
     # ---- open and closed ----
 
     def _url(self) -> str:
-        durable = "file" if self.is_durable_file else "batch"
+        durable = "file" if FORCE_FSYNC_DATA_IS_CRITICAL else "batch"
         return f"tree:{quote(self.folder, safe='/')}?layout=watch&durable={durable}"
 
     def _on_finding(self, _arg: Any, pointer: Any) -> None:
@@ -172,13 +174,11 @@ _trees: Dict[str, Tree] = {}
 _trees_lock = threading.Lock()
 
 
-def tree_of(folder: str, is_durable_file: bool = False) -> Tree:
+def tree_of(folder: str) -> Tree:
     """The one store of the folder; opened by its first use."""
     path = os.path.realpath(folder)
     with _trees_lock:
-        tree = _trees.setdefault(path, Tree(path))
-        tree.is_durable_file = tree.is_durable_file or is_durable_file
-        return tree
+        return _trees.setdefault(path, Tree(path))
 
 
 def place_of(path: str) -> Optional[Tuple[Tree, str, str]]:

@@ -164,7 +164,7 @@ class FlowMixin(SavedSource):
         self._call(self._on_data, count)
 
     def record_error(self, error: str) -> None:
-        """Counts an error that this program found; it is on disk when this returns. Example: ``source.record_error("x")``"""
+        """Counts an error that this program found; on disk when this returns. Example: ``source.record_error("x")``"""
         with self._lock:
             self._reported.add_error(str(error))
             self._save_record()

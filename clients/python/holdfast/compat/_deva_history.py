@@ -259,8 +259,9 @@ class HistoryMixin(FlowMixin):
         """So that the sums are the imported ones."""
         source, _ = self._look()
         state, stats = state_data.get("state") or {}, state_data.get("stats") or {}
+        emitted = max(0, source.get("run_count", 0) - source.get("error_count", 0))
         reported = type(self._reported)(
-            emitted=int(stats.get("total_emitted", 0)) - max(0, source.get("run_count", 0) - source.get("error_count", 0)),
+            emitted=int(stats.get("total_emitted", 0)) - emitted,
             error_count=int(state.get("error_count", 0)) - source.get("error_count", 0),
             last_error=str(state.get("last_error") or ""), last_error_ts=float(state.get("last_error_ts") or 0),
             last_data_ts=float(state.get("last_data_ts") or 0))

@@ -143,7 +143,7 @@ class DataSourceManager:
                 if status is None or found["state"]["status"] == DataSourceStatus(status).value]
 
     def get_stats(self) -> Document:
-        """{total_sources, running_count, stopped_count, error_count}. Example: ``manager.get_stats()["error_count"]``"""
+        """{total_sources, running_count, stopped_count, error_count}. Example: ``manager.get_stats()``"""
         states = [source.status for source in self.list_source_objects()]
         return {"total_sources": len(states), "running_count": states.count(DataSourceStatus.RUNNING),
                 "stopped_count": states.count(DataSourceStatus.STOPPED),

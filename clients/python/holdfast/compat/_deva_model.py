@@ -1,4 +1,4 @@
-"""What a data source of deva consists of: its types, metadata, state and statistics, and how they become dictionaries."""
+"""What a data source of deva consists of: its types, metadata, state and statistics, as dictionaries."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """A data source as it is kept in holdfast.
 
-A timer with code is a python source of holdfast, which the daemon runs; its tag `deva:id=…` makes it one of deva's, in the
-same commit as the source itself. Beside it, and alone for all other types, stands a record of the kind `deva_source` with
-what a source of holdfast has no field for.
+A timer with code is a python source of holdfast, which the daemon runs; its tag `deva:id=…` makes it one of deva's, in
+the same commit as the source itself. Beside it, and alone for all other types, stands a record of the kind
+`deva_source` with what a source of holdfast has no field for.
 
 Invariants
 
@@ -215,7 +215,7 @@ class SavedSource:
         self._saved_metadata = self.metadata.to_dict()
 
     def _adopt(self, id: str) -> None:
-        """Becomes the data source of that name that is in the store already; what this program says of it is to come."""
+        """Becomes the one of that name that is in the store already; what this program says of it is to come."""
         with self._lock:
             asked = self.metadata
             self._id = id

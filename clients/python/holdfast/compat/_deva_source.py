@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 import weakref
-from typing import Any, Callable, ClassVar, Dict, List, Optional
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Tuple
 
 from ..errors import HoldfastError
 from ._deva_history import HistoryMixin
@@ -242,21 +242,23 @@ class DataSource(HistoryMixin):
         if is_daemon and source["wanted"] == source["status"] == "running":
             return {"success": True, "message": "Already running"}
         source, is_daemon = self._sources().want(self.name, True)
+        if is_daemon:
+            source, is_daemon = self._wait(True)
         if not is_daemon:
             LOGGER.warning("start the data source '%s': %s", self.name, _WITHOUT_DAEMON)
             return {"success": True, "status": DataSourceStatus.INITIALIZING.value, "message": _WITHOUT_DAEMON}
-        source = self._wait(True)
         if source["status"] in ("backoff", "fatal"):
             return {"success": False, "error": source["last_error"] or f"it cannot be run: {source['status']}"}
         return {"success": True, "status": self._state_of(source, True).status}
 
-    def _wait(self, running: bool) -> Document:
+    def _wait(self, running: bool) -> Tuple[Document, bool]:
+        """The source when the daemon has made it so, or was given up on; and whether there still is a daemon."""
         source, is_daemon = self._look()
         end = time.monotonic() + _PATIENCE_S + source.get("stop_timeout_ms", 0) / 1000
         while is_daemon and source["status"] not in _SETTLED[running] and time.monotonic() < end:
             time.sleep(_PAUSE_S)
             source, is_daemon = self._look()
-        return source
+        return source, is_daemon
 
     def _start_own(self) -> Document:
         with self._lock:
@@ -311,8 +313,8 @@ class DataSource(HistoryMixin):
         if not source or source["wanted"] != "running" and source["status"] in _SETTLED[False]:
             return {"success": True, "message": "Not running"}
         _, is_daemon = self._sources().want(self.name, False)
-        source = self._wait(False) if is_daemon else {}
-        if source and source["status"] not in _SETTLED[False]:
+        source, is_daemon = self._wait(False) if is_daemon else ({}, False)
+        if is_daemon and source["status"] not in _SETTLED[False]:
             return {"success": False, "error": f"it was asked to stop, and is still {source['status']}"}
         return {"success": True, "status": DataSourceStatus.STOPPED.value, "impact": self._analyze_impact()}
 
@@ -329,8 +331,8 @@ class DataSource(HistoryMixin):
         return {"success": True, "status": DataSourceStatus.STOPPED.value, "impact": self._analyze_impact()}
 
     def delete(self) -> Document:
-        """Stops it and removes it, from the manager as well. What it collected and its code stay in the store's history:
-        a source of that name that is made later goes on counting its versions.
+        """Stops it and removes it, from the manager as well. What it collected and its code stay in the store's
+        history: a source of that name that is made later goes on counting its versions.
 
         :return: {success, impact}; {success: False, error}
 

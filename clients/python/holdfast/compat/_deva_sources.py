@@ -1,4 +1,4 @@
-"""Holdfast's sources and the records beside them: through the daemon's socket, or by the command `holdfast` without one.
+"""Holdfast's sources and the records beside them: through the daemon's socket, or without one by the command.
 
 Invariants
 

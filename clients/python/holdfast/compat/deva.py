@@ -4,11 +4,11 @@
 
     from holdfast.compat.deva import DataSource, DataSourceManager, DataSourceType
 
-A timer with code is a python source of holdfast: the daemon (`holdfast serve`) runs it, keeps what it collects, and starts
-it again after a crash or a reboot, whether this program runs or not. `holdfast source` shows and changes the same sources;
-those of deva carry the tag ``deva:id=…``, and no others are touched here. The store is the one that HOLDFAST_DATA and
-HOLDFAST_SOCKET name, or the user's own. Without a daemon everything but running works by the command `holdfast`
-(HOLDFAST_PROGRAM, the one of the same build or installation, or the one in PATH).
+A timer with code is a python source of holdfast: the daemon (`holdfast serve`) runs it, keeps what it collects, and
+starts it again after a crash or a reboot, whether this program runs or not. `holdfast source` shows and changes the
+same sources; those of deva carry the tag ``deva:id=…``, and no others are touched here. The store is the one that
+HOLDFAST_DATA and HOLDFAST_SOCKET name, or the user's own. Without a daemon everything but running works by the command
+`holdfast` (HOLDFAST_PROGRAM, the one of the same build or installation, or the one in PATH).
 
 What is better than in the original:
 
@@ -20,23 +20,24 @@ What is better than in the original:
 
 What is different:
 
-- `fetch_data` runs in a process of the daemon, with the daemon's python3, in the folder ``/``, with an environment of its
-  own: ``config["holdfast"] = {"cwd": …, "env": {…}, "timeout": …}``. The names that deva's own environment has (``pd``, ``np``,
-  ``time``, …) are imported for code that uses them.
-- What it returns is kept as JSON (docs/sources.md). A DataFrame comes back as one where pandas is installed; objects that
-  JSON does not have are an error of the run. 100 data are kept. `record_data` keeps of such objects a text.
+- `fetch_data` runs in a process of the daemon, with the daemon's python3, in the folder ``/``, with an environment of
+  its own: ``config["holdfast"] = {"cwd": …, "env": {…}, "timeout": …}``. The names that deva's own environment has
+  (``pd``, ``np``, ``time``, …) are imported for code that uses them.
+- What it returns is kept as JSON (docs/sources.md). A DataFrame comes back as one where pandas is installed; objects
+  that JSON does not have are an error of the run. 100 data are kept. `record_data` keeps of such objects a text.
 - Wrong code is refused by `register` and `save` already, with an exception.
 - The first version of `get_code_versions` is the code that the data source began with; `version` is a number.
 - `stop` also stops a source that is in error.
-- Streams are this program's: `map`, `filter`, `sink`, ``>>`` and `on_data` get from a timer what the daemon collects while
-  this program runs. Streams of deva's own may be given to `set_stream`.
+- Streams are this program's: `map`, `filter`, `sink`, ``>>`` and `on_data` get from a timer what the daemon collects
+  while this program runs. Streams of deva's own may be given to `set_stream`.
 - The types stream, http, kafka, redis, tcp, file and custom collect nothing by themselves, as in the original: `start`
   notes that they run, and the program calls `record_data`.
 - A replay reads the kept data of a source of this store (``table_name``), not a table of deva's database.
 - deva's database is not read: `export_state` there, `import_state` here.
 
-What is not there (NotImplementedError says what to use instead): `create_timer_source` with a function of this program.
-deva's `NB`, `NS`, `DBStream` are no part of this: records of holdfast (`holdfast store`) and `holdfast.State` keep data.
+What is not there (NotImplementedError says what to use instead): `create_timer_source` with a function of this
+program. deva's `NB`, `NS`, `DBStream` are no part of this: records of holdfast (`holdfast store`) and `holdfast.State`
+keep data.
 """
 
 from typing import Any, Callable, Dict, List, Optional
@@ -76,8 +77,8 @@ def create_timer_source(name: str, interval: float = DEFAULT_INTERVAL_S, func: O
     Example: ``create_timer_source("load", 5, data_func_code=code, auto_start=True)``
     """
     if func is not None:
-        raise NotImplementedError("a timer is run by the daemon, which cannot call a function of this program: give its "
-                                  "code as data_func_code, or call record_data of a DataSource from a thread of yours")
+        raise NotImplementedError("a timer is run by the daemon, which cannot call a function of this program: give "
+                                  "its code as data_func_code, or call record_data of a DataSource from a thread")
     return _registered(DataSource(name, DataSourceType.TIMER, description or f"Timer source with {interval}s interval",
                                   {"interval": interval}, data_func_code=data_func_code, interval=interval), auto_start)
 
