@@ -11,13 +11,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "cmd/talk.h"
 
-enum { MAX_REPLY_BYTES = 1 << 30, LOOK_MS = 200 };
+enum { MAX_REPLY_BYTES = 1 << 30, LOOK_MS = 200, SILENCE_MS = 10000, PROBE_MS = 5000 };
 
 /* A path over the 107 bytes of sun_path is reached through its folder's descriptor. */
 static int connect_by_folder(int fd, const char *path) {
@@ -43,11 +44,19 @@ static int connect_by_folder(int fd, const char *path) {
     return result;
 }
 
+static int does_not_answer(struct hf_error *error) {
+    error_set(error, HF_ERR_TIMEOUT, "wait for the daemon: it does not answer");
+    error_hint(error, "look whether its process is stopped, or hangs on its disk");
+    return HF_ERR_TIMEOUT;
+}
+
 int command_connect(const char *path, int *ret_fd, struct hf_error *error) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = SILENCE_MS / 1000}; /* of connecting, and of each piece that is sent */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_set_errno(error, -errno, "make a socket");
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     int result;
     if (strlen(path) < sizeof address.sun_path) {
         memcpy(address.sun_path, path, strlen(path) + 1);
@@ -61,6 +70,8 @@ int command_connect(const char *path, int *ret_fd, struct hf_error *error) {
     }
     int saved = errno;
     close(fd);
+    if (saved == EAGAIN)
+        return does_not_answer(error);
     if (saved == EACCES || saved == EPERM) {
         error_set_errno(error, -saved, "connect to the daemon at '%s'", path);
         return error_hint(error, "run the command as the user that the daemon runs as");
@@ -78,6 +89,8 @@ static int send_all(int fd, const char *bytes, size_t size, struct hf_error *err
         /* The daemon may refuse a body before it has read it: its reply says why. */
         if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
             return 0;
+        if (sent < 0 && errno == EAGAIN)
+            return does_not_answer(error);
         if (sent < 0)
             return error_set_errno(error, -errno, "send to the daemon");
         bytes += sent;
@@ -86,16 +99,36 @@ static int send_all(int fd, const char *bytes, size_t size, struct hf_error *err
     return 0;
 }
 
-/* How long the daemon takes is shown; how far it is, it does not say. */
-static void wait_for_more(const struct command_invocation *invocation, int fd) {
+/* Whether it says so little as that it lives, to somebody else. */
+static int is_alive(const struct command_invocation *invocation) {
+    static const char question[] = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    struct pollfd wanted = {.fd = -1, .events = POLLIN};
+    if (command_connect(invocation->globals.socket_path, &wanted.fd, NULL) != 0)
+        return 0;
+    int answers = send_all(wanted.fd, question, sizeof question - 1, NULL) == 0 && poll(&wanted, 1, PROBE_MS) > 0;
+    close(wanted.fd);
+    return answers;
+}
+
+/* How long the daemon takes is shown; how far it is, it does not say. One that works may take its time; one that is
+ * stopped is not waited for. */
+static int wait_for_more(const struct command_invocation *invocation, int fd, struct hf_error *error) {
     struct pollfd wanted = {.fd = fd, .events = POLLIN};
-    while (poll(&wanted, 1, LOOK_MS) == 0)
+    int waited_ms = 0;
+    while (poll(&wanted, 1, LOOK_MS) == 0) {
         progress_step(&invocation->talk->progress, 0, 0);
+        waited_ms += LOOK_MS;
+        if (waited_ms % SILENCE_MS == 0 && !is_alive(invocation) && poll(&wanted, 1, 0) == 0)
+            return does_not_answer(error);
+    }
+    return 0;
 }
 
 static int receive_all(const struct command_invocation *invocation, int fd, struct buf *in, struct hf_error *error) {
     for (;;) {
-        wait_for_more(invocation, fd);
+        int code = wait_for_more(invocation, fd, error);
+        if (code != 0)
+            return code;
         char *room = buf_reserve(in, 65536);
         if (!room)
             return error_set(error, HF_ERR_NO_MEMORY, "read the daemon's reply");

@@ -1,6 +1,8 @@
 /* holdfast: what the user typed is parsed, sent to the daemon or done on the store, and shown. */
 #include "cmd/command.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,7 +107,19 @@ static int operate(struct command_invocation *invocation) {
     return status;
 }
 
+/* What is opened later must not become what is printed to; and a file that may not grow is an error like others. */
+static void prepare_process(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 int main(int argc, char **argv) {
+    prepare_process();
     struct command_invocation invocation = {0};
     struct hf_error error = {0};
     arena_init(&invocation.arena);

@@ -43,6 +43,7 @@ struct run {
     const char *folder, *path;
     int was_there;       /* a file that --state-file names held a first state already */
     const char *kept_at; /* where a state that was not taken is; NULL: nowhere */
+    int kept_count;      /* of what was put into DATA/runs/rejected */
     /* how it ended */
     const char *outcome; /* NULL: not yet */
     int exit_code, signal;
@@ -88,6 +89,8 @@ int run_file_put(struct run *run, struct hf_error *error);
 /* *ret_changed: the file holds a new state, now in *ret_state. Errors: why it is not acceptable. */
 int run_file_take(struct run *run, struct buf *ret_state, int *ret_changed, struct hf_error *error);
 void run_file_remove(struct run *run, int is_taken);
+/* A folder with all that is in it, as far as that can be done. */
+void run_remove_tree(const struct os *os, int dir_fd, const char *name);
 /* The number in "NAME@7"; -1: it is not of this name. */
 int run_number_of(const char *id, const char *name, uint64_t *ret_number);
 

@@ -35,7 +35,7 @@ static int remove_entry(void *arg, int dir_fd, const char *name, const char *pat
     return 0;
 }
 
-static void remove_tree(const struct os *os, int dir_fd, const char *name) {
+void run_remove_tree(const struct os *os, int dir_fd, const char *name) {
     int fd;
     if (file_open_folder(os, dir_fd, name, &fd, NULL) != 0)
         return;
@@ -60,7 +60,7 @@ static int sweep_entry(void *arg, const char *name, unsigned char d_type) {
     uint64_t number;
     (void)d_type;
     if (run_number_of(name, sweep->run->name, &number) == 0 && number < sweep->run->fence)
-        remove_tree(sweep->run->os, sweep->fd, name);
+        run_remove_tree(sweep->run->os, sweep->fd, name);
     return 0;
 }
 
@@ -90,6 +90,21 @@ static int write_file(struct run *run, struct hf_error *error) {
     return result == 0 ? 0 : error_set_errno(error, result, "write '%s'", run->path);
 }
 
+/* What holdfast keeps there itself is no state: a store would be put aside as one that is not the run's. */
+static int check_place(struct run *run, struct hf_error *error) {
+    struct stat named, data;
+    const char *folder = folder_of(run, run->path);
+    const char *data_dir = arena_printf(&run->arena, "%s/", run->invocation->globals.data_dir); /* follows a link */
+    if (!folder || !data_dir)
+        return error_no_memory(error);
+    if (os_stat_at(run->os, AT_FDCWD, folder, &named) != 0 || os_stat_at(run->os, AT_FDCWD, data_dir, &data) != 0 ||
+        named.st_dev != data.st_dev || named.st_ino != data.st_ino)
+        return 0;
+    error_set(error, HF_ERR_INVALID, "'%s' lies in the data directory", run->path);
+    error_hint(error, "put the state file elsewhere; without --state-file it is a private one");
+    return HF_ERR_INVALID;
+}
+
 static int replace_named(struct run *run, struct hf_error *error) {
     const char *folder = folder_of(run, run->path);
     int fd = folder ? os_open(run->os, AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0) : -ENOMEM;
@@ -105,7 +120,10 @@ static int put_named(struct run *run, struct hf_error *error) {
     BUF_AUTO struct buf there;
     buf_init(&there);
     run->path = run->named_file;
-    int code = file_read(run->os, AT_FDCWD, run->path, HF_STATE_BYTES_MAX, &there, error);
+    int code = check_place(run, error);
+    if (code != 0)
+        return code;
+    code = file_read(run->os, AT_FDCWD, run->path, HF_STATE_BYTES_MAX, &there, error);
     run->was_there = code == 0;
     if (code == HF_ERR_NOT_FOUND)
         error_clear(error);
@@ -129,7 +147,11 @@ int run_file_put(struct run *run, struct hf_error *error) {
     int code = run->named_file ? put_named(run, error) : make_folder(run, error);
     if (code == 0 && !run->named_file && run->has_state)
         code = write_file(run, error);
-    return code == 0 ? 0 : error_wrap(error, code, "give '%s' its state file", run->id);
+    if (code == 0)
+        return 0;
+    if (run->named_file)
+        run->path = NULL; /* whatever it is, it is not ours to put back or to keep aside */
+    return error_wrap(error, code, "give '%s' its state file", run->id);
 }
 
 /* ---- in ---- */
@@ -165,9 +187,10 @@ int run_file_take(struct run *run, struct buf *ret_state, int *ret_changed, stru
 
 /* A file that a person named stays, and is then the state. */
 void run_file_remove(struct run *run, int is_taken) {
-    if (run->folder)
-        remove_tree(run->os, AT_FDCWD, run->folder);
-    if (!run->named_file || !run->path || is_taken || (run->kept_at && strcmp(run->kept_at, run->path) == 0))
+    int stays = run->path && run->kept_at && strcmp(run->kept_at, run->path) == 0;
+    if (run->folder && !stays)
+        run_remove_tree(run->os, AT_FDCWD, run->folder);
+    if (!run->named_file || !run->path || is_taken || stays)
         return;
     if (run->has_state)
         (void)replace_named(run, NULL);

@@ -191,7 +191,9 @@ int state_change_save(struct hf_store *store, struct state_head *head, struct hf
     if (code != 0)
         return code < 0 ? code : 0;
     struct state_meta next;
-    code = next_meta(store, head, bytes, meta, &next, error);
+    code = is_leased ? 0 : state_lease_end_lost(store, head, batch, error);
+    if (code == 0)
+        code = next_meta(store, head, bytes, meta, &next, error);
     if (code == 0)
         code = put_version(store, head, batch, &next, bytes, error);
     if (code < 0)

@@ -20,7 +20,8 @@ struct removal {
 
 static int refuse_too_large(const struct removal *removal, struct hf_error *error) {
     error_set(error, HF_ERR_TOO_LARGE, "what is removed does not fit into one record of this store");
-    error_hint(error, "keep it in a file (holdfast state export '%.60s'), then remove it with --purge", removal->name);
+    error_hint(error, "keep it in a file (holdfast state export '%.60s' --newest), then remove it with --purge",
+               removal->name);
     return HF_ERR_TOO_LARGE;
 }
 

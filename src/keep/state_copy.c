@@ -72,6 +72,15 @@ static int copy_from(struct copy *copy, const struct state_head *from, struct st
     return copy->with_history ? copy_all(copy, from, head, batch, error) : copy_newest(copy, from, head, batch, error);
 }
 
+/* For a name that is taken the advice is to remove what has it. */
+static int check_other(const char *name, const char *to, struct hf_error *error) {
+    if (strcmp(name, to) != 0)
+        return 0;
+    error_set(error, HF_ERR_EXISTS, "'%s' is its name already", to);
+    error_hint(error, "choose another name");
+    return HF_ERR_EXISTS;
+}
+
 static int copy_into(void *arg, struct state_head *head, struct hf_batch *batch, struct hf_error *error) {
     struct copy *copy = arg;
     struct state_head from;
@@ -96,7 +105,9 @@ int state_copy(struct hf_store *store, const struct state_caller *caller, const 
     struct state_head head;
     const struct state_change change = {
         .store = store, .name = to, .who = caller->who, .change = copy_into, .arg = &copy};
-    int code = state_change_commit(&change, &head, error);
+    int code = check_other(name, to, error);
+    if (code == 0)
+        code = state_change_commit(&change, &head, error);
     if (code < 0)
         return error_wrap(error, code, "copy state '%s'", name);
     struct state_count left_out = {"left_out", copy.left_out};
@@ -205,7 +216,9 @@ static int try_move(void *arg, int number, struct hf_error *error) {
 int state_move(struct hf_store *store, const struct state_caller *caller, const char *name, const char *to,
                struct buf *ret_json, struct hf_error *error) {
     struct move move = {.store = store, .from_name = name, .to_name = to, .who = caller->who};
-    int code = state_attempt_until_done(try_move, &move, error);
+    int code = check_other(name, to, error);
+    if (code == 0)
+        code = state_attempt_until_done(try_move, &move, error);
     if (code < 0)
         return error_wrap(error, code, "move state '%s'", name);
     code = state_answer(store, &move.to, 1, ret_json, error);

@@ -161,6 +161,10 @@ int state_claim_identify(struct hf_store *store, struct state_claim *claim, stru
  * "taken_over"), enters a new run, and gives the head its lease. */
 int state_lease_take(struct hf_store *store, struct state_head *head, struct hf_batch *batch,
                      const struct state_claim *claim, struct hf_error *error);
+/* In a change, before somebody else's save: the lease of an owner who is dead, or whose time is over, is gone, and his
+ * run ended. What he has still under way would be saved over what he has not seen. */
+int state_lease_end_lost(struct hf_store *store, struct state_head *head, struct hf_batch *batch,
+                         struct hf_error *error);
 /* In a change, behind state_lease_check_fence: puts off the end of the lease. STATE_NOTHING when it has no ttl. */
 int state_lease_renew(struct hf_store *store, struct state_head *head);
 enum state_owner { STATE_OWNER_NONE, STATE_OWNER_DEAD, STATE_OWNER_EXPIRED, STATE_OWNER_ALIVE };
@@ -168,8 +172,8 @@ enum state_owner state_lease_owner(struct hf_store *store, const struct state_le
 /* In a change: CONFLICT naming the holder when a living owner has the lease and it is not `fence`. */
 int state_lease_check_free(struct hf_store *store, const struct state_head *head, uint64_t fence,
                            struct hf_error *error);
-/* In a change: CONFLICT unless the head's lease is of this fence. An owner that is dead by now still counts: his
- * message may have been under way. */
+/* In a change: CONFLICT unless the head's lease is of this fence. An owner that is dead by now still counts, as long as
+ * nobody else saved: his message may have been under way. */
 int state_lease_check_fence(const struct state_head *head, uint64_t fence, struct hf_error *error);
 
 /* ---- state_public_lease.c ---- */

@@ -110,6 +110,12 @@ static int end_owner(struct hf_store *store, struct state_head *head, struct hf_
     return state_run_close(store, head, batch, outcome, NULL, error);
 }
 
+int state_lease_end_lost(struct hf_store *store, struct state_head *head, struct hf_batch *batch,
+                         struct hf_error *error) {
+    enum state_owner owner = state_lease_owner(store, &head->lease);
+    return owner == STATE_OWNER_DEAD || owner == STATE_OWNER_EXPIRED ? end_owner(store, head, batch, error) : 0;
+}
+
 static int give_lease(struct hf_store *store, struct state_head *head, const struct state_claim *claim,
                       const struct state_run *run, struct hf_error *error) {
     struct arena *arena = &head->arena;

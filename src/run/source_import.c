@@ -38,7 +38,8 @@ static int read_format(const struct import *import, struct hf_error *error) {
         return error_set(error, HF_ERR_INVALID, "it is not the document of a source: \"holdfast_source\" is missing");
     error_set(error, HF_ERR_SCHEMA_NEWER, "the document has the format %lld, and %d is known", (long long)format,
               SOURCE_EXPORT_FORMAT);
-    return error_hint(error, "import it with the holdfast that wrote it, or a newer one");
+    error_hint(error, "import it with the holdfast that wrote it, or a newer one");
+    return HF_ERR_SCHEMA_NEWER;
 }
 
 /* The members of "source" that a request may have; how the source was is left out. */
@@ -264,7 +265,8 @@ static int change_old(struct import *import, struct source_entry *entry, int mer
     if (entry->spec->kind != import->kind) {
         error_set(error, HF_ERR_CONFLICT, "the source that is there is of the kind '%s', the document's is '%s'",
                   source_kind_name(entry->spec->kind), source_kind_name(import->kind));
-        return error_hint(error, "import it under another name, or remove the source first");
+        error_hint(error, "import it under another name, or remove the source first");
+        return HF_ERR_CONFLICT;
     }
     int code = read_theirs(import, &theirs, error);
     json_begin_object(&writer);

@@ -34,6 +34,8 @@ struct wal {
     int big_endian;
     size_t frame_bytes;
     int is_broken;          /* a bad frame was met */
+    int is_linked;          /* the last frame hangs together with the one before */
+    off_t broken_at;        /* where frames last ceased to */
     struct checksum before; /* as the frame before has it */
     int commits;            /* of the frames that hang together up to there */
 };
@@ -88,8 +90,15 @@ static int is_foreign(const struct wal *wal, const uint8_t *frame) {
     return get32(frame + AT_PAGE) == 1 && tag != 0 && wal->tag != 0 && tag != wal->tag;
 }
 
+static int refuse_middle(const struct wal *wal, struct hf_error *error) {
+    char why[96];
+    snprintf(why, sizeof why, "the frame at byte %lld is bad, and acknowledged commits stand behind it",
+             (long long)wal->broken_at);
+    return damaged(error, why);
+}
+
 /* A frame and how it hangs together with the one before. */
-static int take_frame(struct wal *wal, const uint8_t *frame, struct hf_error *error) {
+static int take_frame(struct wal *wal, const uint8_t *frame, off_t at, struct hf_error *error) {
     int is_of_this = memcmp(frame + AT_FRAME_SALT, wal->header + AT_SALT, SALT_BYTES) == 0;
     struct checksum stored = stored_at(frame + AT_FRAME_CHECKSUM);
     int is_linked = 0;
@@ -98,6 +107,9 @@ static int take_frame(struct wal *wal, const uint8_t *frame, struct hf_error *er
         checksum = sum(wal, frame + FRAME_HEADER_BYTES, wal->frame_bytes - FRAME_HEADER_BYTES, checksum);
         is_linked = is_equal(checksum, stored);
     }
+    if (!is_linked && wal->is_linked)
+        wal->broken_at = at;
+    wal->is_linked = is_linked;
     wal->is_broken |= !is_linked;
     int is_commit = is_of_this && get32(frame + AT_COMMIT) != 0;
     wal->commits = is_linked ? wal->commits + is_commit : 0; /* a torn frame may have kept its mark of a commit */
@@ -105,7 +117,7 @@ static int take_frame(struct wal *wal, const uint8_t *frame, struct hf_error *er
     if (is_linked && is_foreign(wal, frame))
         return damaged(error, "it belongs to another database");
     if (wal->is_broken && wal->commits >= 2)
-        return damaged(error, "a frame is bad, and acknowledged commits stand behind it");
+        return refuse_middle(wal, error);
     return 0;
 }
 
@@ -116,7 +128,8 @@ static int take_frames(struct wal *wal, uint8_t *block, struct hf_error *error) 
         if (got < 0)
             return error_set_errno(error, (int)got, "read the WAL");
         for (size_t frame = 0; (frame + 1) * wal->frame_bytes <= (size_t)got; frame++) {
-            int code = take_frame(wal, block + frame * wal->frame_bytes, error);
+            size_t in_block = frame * wal->frame_bytes;
+            int code = take_frame(wal, block + in_block, at + (off_t)in_block, error);
             if (code)
                 return code;
         }
@@ -153,7 +166,7 @@ static int check_open(struct wal *wal, struct hf_error *error) {
 }
 
 int sqlite_wal_check(struct sqlite_backend *self, struct hf_error *error) {
-    struct wal wal = {.os = self->os, .tag = self->tag};
+    struct wal wal = {.os = self->os, .tag = self->tag, .is_linked = 1};
     char name[512];
     snprintf(name, sizeof name, "%s-wal", self->name);
     wal.fd = OS_AGAIN(os_open(self->os, self->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0));

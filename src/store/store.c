@@ -3,6 +3,7 @@
 
 #include <semaphore.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/key.h"
 #include "store/store_inside.h"
@@ -76,6 +77,7 @@ int store_open(const char *url, const struct hf_store_options *options, const st
         return error_set(error, HF_ERR_NO_MEMORY, "open store: memory is used up");
     }
     store->os = setup->os ? setup->os : os_real();
+    store->opened_by = getpid();
     store->backend = taken;
     store->without_thread = setup->without_thread;
     history_rules_init(&store->history);
@@ -138,6 +140,12 @@ static int prepare(struct hf_store *store, struct hf_batch *batch, struct hf_err
         return error_set(error, HF_ERR_INVALID, "commit: the batch is NULL");
     if (store->options.read_only)
         return error_set(error, HF_ERR_READ_ONLY, "commit: the store was opened to be read only");
+    if (store->opened_by != getpid()) {
+        error_set(error, HF_ERR_INVALID, "commit: the store was opened by process %d, before a fork",
+                  (int)store->opened_by);
+        error_hint(error, "open it in the child, when the parent has closed it");
+        return HF_ERR_INVALID;
+    }
     int code = batch_prepare(batch, &store->limits, error);
     return code == 0 ? 0 : error_wrap(error, code, "commit");
 }

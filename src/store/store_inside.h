@@ -11,6 +11,7 @@ struct hf_store {
     struct hf_store_options options; /* with the defaults filled in */
     struct json_limits limits;
     int without_thread;
+    pid_t opened_by; /* a child after fork has none of its threads */
     struct store_backend *backend;
     struct history_rules history;
     struct watch_list watches;

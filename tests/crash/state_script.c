@@ -222,127 +222,43 @@ int script_is_refusal(int code) {
            code == HF_ERR_NOT_FOUND || code == HF_ERR_BAD_DATA;
 }
 
-/* ---- what is there ----------------------------------------------------------------------------------------------- */
+/* ---- a short life ------------------------------------------------------------------------------------------------ */
 
-static int add_record(void *arg, const struct hf_record *record, int code) {
-    uint64_t *digest = arg;
-    if (code != 0 || strncmp(record->id, SCRIPT_APART, strlen(SCRIPT_APART)) == 0)
-        return code;
-    *digest = hash64(record->kind, strlen(record->kind), *digest);
-    *digest = hash64(record->id, strlen(record->id), *digest);
-    *digest = hash64(record->json, record->json_bytes, *digest);
-    return 0;
-}
-
-int script_digest(struct hf_store *store, uint64_t *ret_digest, struct hf_error *error) {
-    uint64_t digest = 0;
-    int code = hf_store_scan(store, NULL, NULL, 0, add_record, &digest, error);
-    *ret_digest = digest;
-    return code;
-}
-
-static int complain(char text[SCRIPT_TEXT], const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int complain(char text[SCRIPT_TEXT], const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, SCRIPT_TEXT, format, args);
-    va_end(args);
-    return -1;
-}
-
-struct versions {
-    struct hf_store *store;
-    const struct state_head *head;
-    uint64_t count;
-    int is_wrong;
+static const struct script_step LIFE[SCRIPT_LIFE_STEPS] = {
+    {.act = SCRIPT_KEEP},
+    {.act = SCRIPT_BEGIN},
+    {.act = SCRIPT_SET},
+    {.act = SCRIPT_MERGE},
+    {.act = SCRIPT_RENEW},
+    {.act = SCRIPT_COMMIT},
+    {.act = SCRIPT_BEGIN_FREE},
+    {.act = SCRIPT_COMMIT_RECORDS},
+    {.act = SCRIPT_BEGIN},
+    {.act = SCRIPT_SET_LATE},
+    {.act = SCRIPT_SET_BYTES},
+    {.act = SCRIPT_END},
+    {.act = SCRIPT_ROLLBACK},
+    {.act = SCRIPT_COPY},
+    {.act = SCRIPT_CLEAR, .name = 1},
+    {.act = SCRIPT_IMPORT},
+    {.act = SCRIPT_SET},
+    {.act = SCRIPT_IMPORT_REPLACE},
+    {.act = SCRIPT_PURGE, .name = 1},
+    {.act = SCRIPT_COPY_HISTORY},
+    {.act = SCRIPT_PURGE},
+    {.act = SCRIPT_MOVE, .name = 1},
+    {.act = SCRIPT_BEGIN},
+    {.act = SCRIPT_END_FAILED},
 };
 
-static int look_at_version(void *arg, const struct state_meta *meta, int code) {
-    struct versions *versions = arg;
-    const struct state_head *head = versions->head;
-    struct state_version *version = NULL;
-    versions->count++;
-    versions->is_wrong |= code != 0 || meta->version < head->oldest || meta->version > head->newest.version ||
-                          state_version_read(versions->store, head->name, meta->version, &version, NULL) != 0;
-    state_version_free(&version);
-    return 0;
+struct script_step script_life_step(size_t i) {
+    struct script_step step = LIFE[i];
+    step.number = i;
+    return step;
 }
 
-static int check_versions(struct hf_store *store, const struct state_head *head, char text[SCRIPT_TEXT]) {
-    struct versions versions = {.store = store, .head = head};
-    struct hf_state_value *value = NULL;
-    struct hf_error error = {0};
-    if (state_version_each(store, head->name, look_at_version, &versions, &error) != 0)
-        return complain(text, "%s", error.message);
-    if (versions.is_wrong || versions.count != state_head_kept(head))
-        return complain(text, "'%s': of %" PRIu64 " to %" PRIu64 " there are %" PRIu64 " versions%s", head->name,
-                        head->oldest, head->newest.version, versions.count, versions.is_wrong ? ", one wrong" : "");
-    int code = hf_state_load(store, head->name, &value, &error);
-    uint64_t version = value ? value->version : 0;
-    hf_state_value_free(&value);
-    return version == head->newest.version && (code == 0 || (version == 0 && code == HF_ERR_NOT_FOUND))
-               ? 0
-               : complain(text, "'%s': the head is at %" PRIu64 ": %s", head->name, head->newest.version,
-                          error.message);
-}
-
-struct runs {
-    const struct state_head *head;
-    uint64_t running; /* the fence of the one that is */
-    int is_wrong;
-};
-
-static int look_at_run(void *arg, const struct hf_record *record, int code) {
-    struct runs *runs = arg;
-    struct state_run run;
-    uint64_t number;
-    if (state_number_of_id(runs->head->name, record->id, &number) != 0)
-        return 0;
-    state_run_init(&run);
-    runs->is_wrong |= code != 0 || state_run_parse(record->json, record->json_bytes, number, &run, NULL) != 0 ||
-                      number > runs->head->last_run || run.fence > runs->head->fence;
-    if (strcmp(run.outcome, "running") == 0) {
-        runs->is_wrong |= runs->running != 0;
-        runs->running = number;
-    }
-    state_run_fini(&run);
-    return 0;
-}
-
-static int check_runs(struct hf_store *store, const struct state_head *head, char text[SCRIPT_TEXT]) {
-    struct runs runs = {.head = head};
-    struct hf_error error = {0};
-    if (hf_store_scan(store, STATE_RUN_KIND, NULL, 0, look_at_run, &runs, &error) != 0)
-        return complain(text, "%s", error.message);
-    return !runs.is_wrong && runs.running == head->lease.fence && head->fence <= head->last_run
-               ? 0
-               : complain(text, "'%s': the lease has %" PRIu64 ", in the ledger %" PRIu64 " runs%s", head->name,
-                          head->lease.fence, runs.running, runs.is_wrong ? ", and one is wrong" : "");
-}
-
-int script_check(struct hf_store *store, char text[SCRIPT_TEXT]) {
-    for (unsigned name = 0; name < 2; name++) {
-        struct state_head head;
-        struct hf_error error = {0};
-        if (state_head_read(store, script_names[name], 0, &head, &error) != 0)
-            return complain(text, "%s", error.message);
-        int code = check_versions(store, &head, text);
-        if (code == 0)
-            code = check_runs(store, &head, text);
-        state_head_fini(&head);
-        if (code != 0)
-            return code;
-    }
-    return 0;
-}
-
-uint64_t script_last_run(struct hf_store *store, unsigned name) {
-    struct state_head head;
-    if (state_head_read(store, script_names[name], 0, &head, NULL) != 0)
-        abort();
-    uint64_t number = head.last_run;
-    state_head_fini(&head);
-    return number;
+int script_life_code(size_t i) {
+    return LIFE[i].act == SCRIPT_BEGIN_FREE || LIFE[i].act == SCRIPT_SET_LATE ? HF_ERR_CONFLICT : 0;
 }
 
 /* ---- where it is ------------------------------------------------------------------------------------------------- */

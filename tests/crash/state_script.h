@@ -49,8 +49,15 @@ const char *script_act_name(enum script_act act);
 int script_do(struct hf_store *store, const struct script_step *step, struct hf_error *error);
 int script_is_refusal(int code);
 
-/* Of every record of the script: kind, id and document. */
-int script_digest(struct hf_store *store, uint64_t *ret_digest, struct hf_error *error);
+/* A short life in which each verb has something to do: its steps, a second after each other, and how each ends when
+ * nothing fails. */
+enum { SCRIPT_LIFE_STEPS = 24 };
+struct script_step script_life_step(size_t i);
+int script_life_code(size_t i);
+
+/* Of every record of the script: kind, id and document; without times, also without the host's name, which a run does
+ * without when it cannot be read. */
+int script_digest(struct hf_store *store, int with_times, uint64_t *ret_digest, struct hf_error *error);
 /* Head, versions and ledger of both names agree, and every version has its bytes. -1, and why in text. */
 int script_check(struct hf_store *store, char text[SCRIPT_TEXT]);
 /* The highest number that a run of the name got. */

@@ -105,7 +105,7 @@ static void do_step(struct verbs_work *work, uint64_t number, int torn_act) {
     (code == 0 ? done : refused)[step.act]++;
     if (script_check(work->store, text) != 0)
         must(error_set(&error, HF_ERR_INTERNAL, "behind %s: %s", script_act_name(step.act), text), &error);
-    must(script_digest(work->store, &work->points[number + 1], &error), &error);
+    must(script_digest(work->store, 1, &work->points[number + 1], &error), &error);
     check_numbers(work);
     sim_mark_ack(work->disk, (int64_t)number + 1);
     if (crash_random(&work->random) % OPENED_AGAIN_ONE_IN == 0)
@@ -175,7 +175,7 @@ static int64_t look(const struct verbs_work *work, struct hf_store *store, struc
     struct hf_error error = {0};
     if (script_check(store, text) != 0 || read_after(store, ret_after, text) != 0)
         return -1;
-    if (script_digest(store, &digest, &error) != 0) {
+    if (script_digest(store, 1, &digest, &error) != 0) {
         snprintf(text, CRASH_TEXT, "%s", error.message);
         return -1;
     }

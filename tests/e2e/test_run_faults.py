@@ -101,6 +101,55 @@ def test_a_file_that_is_none_any_more(alone, tmp_path, what, word):
     assert len(alone.rejected()) == (0 if word == "removed" else 1)
 
 
+def test_only_the_newest_of_what_was_refused_are_kept(alone):
+    """A folder among them stands in nobody's way."""
+    assert alone.sh("mkdir -p $HOLDFAST_STATE_FILE/within").returncode == 65
+    for _ in range(21):
+        assert alone.sh("touch $HOLDFAST_STATE_FILE").returncode == 65
+    assert sorted(path.name for path in alone.rejected()) == sorted(f"feed@{n}" for n in range(3, 23))
+
+
+@pytest.mark.parametrize("make", [
+    lambda file: os.truncate(os.open(file, os.O_CREAT | os.O_WRONLY), 67108865),
+    os.mkfifo,
+    lambda file: file.symlink_to("elsewhere"),
+    lambda file: file.mkdir(),
+], ids=["too large", "fifo", "link", "folder"])
+def test_a_named_file_that_is_not_taken_over_stays(alone, tmp_path, make):
+    assert put(alone, tmp_path, GOOD).returncode == 0
+    file = tmp_path / "named"
+    make(file)
+    before = os.lstat(file)
+    assert alone.sh("true", "--state-file", file).returncode in (65, 77)
+    after = os.lstat(file)
+    assert (after.st_ino, after.st_size, after.st_mode) == (before.st_ino, before.st_size, before.st_mode)
+    assert alone.outcomes()[-1] == "error"
+
+
+def test_a_named_file_that_became_huge_is_moved_aside(alone, tmp_path):
+    """By a rename: not read, not copied."""
+    assert put(alone, tmp_path, GOOD).returncode == 0
+    file = tmp_path / "own.json"
+    limit = "ulimit -v 1000000; exec"
+    words = alone.words("truncate", "-s", "8G", file, options=["--state-file", file])
+    result = subprocess.run(["sh", "-c", limit + ' "$@"', "sh", *words], capture_output=True)
+    assert result.returncode == 65 and b"over 67108864 bytes" in result.stderr, result
+    kept, = alone.rejected()
+    assert kept.stat().st_size == 8 << 30
+    assert file.read_bytes() == GOOD
+
+
+def test_the_store_is_no_state_file(alone, tmp_path):
+    assert put(alone, tmp_path, GOOD).returncode == 0
+    (tmp_path / "link").symlink_to(alone.data)
+    for file in (alone.data / "store.db", tmp_path / "link" / "other"):
+        result = alone.sh(f"touch {tmp_path}/began", "--state-file", file)
+        assert result.returncode == 64, result
+        assert b"data directory" in result.stderr
+    assert not (tmp_path / "began").exists()
+    assert alone.state() == GOOD
+
+
 @pytest.fixture
 def nobody():
     """A data directory of a user for whom a file can be unreadable, and the words to become him."""

@@ -1,6 +1,6 @@
-/* Every verb that changes states, while the n-th call to the system or the n-th allocation fails, for every n, once and
- * for ever. A verb that failed says why, and has done all of it or nothing; with the fault gone the same verb goes on
- * from there, and what is there behind each step is, byte by byte, what is there when nothing fails. */
+/* Every verb that changes states, while the n-th call to the system fails, for every n, once and for ever. A verb that
+ * failed says why, and has done all of it or nothing; with the fault gone the same verb goes on from there, and what is
+ * there behind each step is, but for times, what is there when nothing fails. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "crash/state_script.h"
 #include "fault/call_sweep.h"
-#include "fault/failing_memory.h"
 #include "keep/state_inside.h"
 #include "sim/share.h"
 
@@ -23,51 +22,8 @@
 
 enum { COMPLAINTS_SHOWN = 12 };
 
-static const struct script_step STEPS[] = {
-    {.act = SCRIPT_KEEP},
-    {.act = SCRIPT_BEGIN},
-    {.act = SCRIPT_SET},
-    {.act = SCRIPT_MERGE},
-    {.act = SCRIPT_RENEW},
-    {.act = SCRIPT_COMMIT},
-    {.act = SCRIPT_BEGIN_FREE},
-    {.act = SCRIPT_COMMIT_RECORDS},
-    {.act = SCRIPT_BEGIN},
-    {.act = SCRIPT_SET_LATE},
-    {.act = SCRIPT_SET_BYTES},
-    {.act = SCRIPT_END},
-    {.act = SCRIPT_ROLLBACK},
-    {.act = SCRIPT_COPY},
-    {.act = SCRIPT_CLEAR, .name = 1},
-    {.act = SCRIPT_IMPORT},
-    {.act = SCRIPT_SET},
-    {.act = SCRIPT_IMPORT_REPLACE},
-    {.act = SCRIPT_PURGE, .name = 1},
-    {.act = SCRIPT_COPY_HISTORY},
-    {.act = SCRIPT_PURGE},
-    {.act = SCRIPT_MOVE, .name = 1},
-    {.act = SCRIPT_BEGIN},
-    {.act = SCRIPT_END_FAILED},
-};
-enum { STEP_COUNT = sizeof STEPS / sizeof STEPS[0] };
-
-/* When nothing fails: what is there behind each step, and how it ends. */
-static uint64_t digests[STEP_COUNT + 1];
-static int codes[STEP_COUNT];
-
-static struct script_step step_at(size_t i) {
-    struct script_step step = STEPS[i];
-    step.number = i;
-    return step;
-}
-
-/* Each step has its time, however long was waited for anything before it. */
-static void wait_for_step(struct sim_disk *disk, struct sim_process *process, size_t i) {
-    static const int64_t BEGIN_MS = INT64_C(1767225600000); /* of a simulated disk */
-    int64_t now_ms = os_wall_ms(sim_process_os(process)), at_ms = BEGIN_MS + (int64_t)(i + 1) * SCRIPT_STEP_MS;
-    if (now_ms < at_ms)
-        sim_disk_advance_ms(disk, at_ms - now_ms);
-}
+/* When nothing fails: what is there behind each step, but for times. */
+static uint64_t digests[SCRIPT_LIFE_STEPS + 1];
 
 static void check(char complaint[700], struct hf_store *store, const char *when) {
     char text[SCRIPT_TEXT];
@@ -83,17 +39,15 @@ static void learn(void) {
     script_boot(disk);
     if (script_open(sim_process_os(process), &store, &error) != 0)
         fail_msg("%s", error.message);
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        struct script_step step = step_at(i);
+    for (size_t i = 0; i < SCRIPT_LIFE_STEPS; i++) {
+        struct script_step step = script_life_step(i);
         char complaint[700] = "";
-        wait_for_step(disk, process, i);
-        codes[i] = script_do(store, &step, &error);
-        int is_refused = step.act == SCRIPT_BEGIN_FREE || step.act == SCRIPT_SET_LATE;
-        if (codes[i] != (is_refused ? HF_ERR_CONFLICT : 0))
+        sim_disk_advance_ms(disk, SCRIPT_STEP_MS);
+        if (script_do(store, &step, &error) != script_life_code(i))
             fail_msg("%s: %s", script_act_name(step.act), error.message);
         check(complaint, store, script_act_name(step.act));
         assert_string_equal(complaint, "");
-        assert_int_equal(script_digest(store, &digests[i + 1], &error), 0);
+        assert_int_equal(script_digest(store, 0, &digests[i + 1], &error), 0);
     }
     hf_store_close(&store);
     sim_process_free(&process);
@@ -115,7 +69,7 @@ static int declare(struct sweep *sweep) {
 
 /* It failed for the fault: all of it is there, or nothing; and then it works. */
 static void go_on(struct sweep *sweep, size_t i) {
-    struct script_step step = step_at(i);
+    struct script_step step = script_life_step(i);
     struct hf_error error = {0};
     uint64_t digest = 0;
     sweep_take_fault_away(sweep);
@@ -125,7 +79,7 @@ static void go_on(struct sweep *sweep, size_t i) {
             return;
     }
     check(sweep->complaint, sweep->store, "after the failure");
-    int code = script_digest(sweep->store, &digest, &error);
+    int code = script_digest(sweep->store, 0, &digest, &error);
     if (code != 0)
         sweep_judge(sweep, "read all", code, &error);
     if (digest == digests[i + 1] && digest != digests[i])
@@ -133,17 +87,17 @@ static void go_on(struct sweep *sweep, size_t i) {
     if (digest != digests[i])
         sweep_complain(sweep, "%s: half of it was done", script_act_name(step.act));
     code = script_do(sweep->store, &step, &error);
-    if (code != codes[i])
+    if (code != script_life_code(i))
         sweep_judge(sweep, script_act_name(step.act), code, &error);
 }
 
 static void do_step(struct sweep *sweep, size_t i) {
-    struct script_step step = step_at(i);
+    struct script_step step = script_life_step(i);
     struct hf_error error = {0};
     uint64_t digest = 0;
-    wait_for_step(sweep->disk, sweep->process, i);
+    sim_disk_advance_ms(sweep->disk, SCRIPT_STEP_MS);
     int code = script_do(sweep->store, &step, &error);
-    if (code != codes[i]) {
+    if (code != script_life_code(i)) {
         sweep_judge(sweep, script_act_name(step.act), code, &error);
         go_on(sweep, i);
         if (!sweep->store)
@@ -151,7 +105,7 @@ static void do_step(struct sweep *sweep, size_t i) {
     }
     if (!sweep->is_gone)
         return; /* to look would meet the fault */
-    code = script_digest(sweep->store, &digest, &error);
+    code = script_digest(sweep->store, 0, &digest, &error);
     if (code != 0)
         sweep_judge(sweep, "read all", code, &error);
     else if (digest != digests[i + 1])
@@ -162,7 +116,7 @@ static void use(struct sweep *sweep) {
     script_boot(sweep->disk);
     if (declare(sweep) != 0)
         return;
-    for (size_t i = 0; i < STEP_COUNT && sweep->store; i++)
+    for (size_t i = 0; i < SCRIPT_LIFE_STEPS && sweep->store; i++)
         do_step(sweep, i);
 }
 
@@ -170,10 +124,10 @@ static void look_at_end(struct sweep *sweep) {
     struct hf_error error = {0};
     uint64_t digest = 0;
     check(sweep->complaint, sweep->store, "at the end");
-    int code = script_digest(sweep->store, &digest, &error);
+    int code = script_digest(sweep->store, 0, &digest, &error);
     if (code != 0)
         sweep_judge(sweep, "read all", code, &error);
-    else if (digest != digests[STEP_COUNT])
+    else if (digest != digests[SCRIPT_LIFE_STEPS])
         sweep_complain(sweep, "at the end there is something else");
 }
 

@@ -53,6 +53,9 @@ static void test_move(void **state) {
     talk_save(stage, "c", "3");
     VERB(stage, HF_ERR_EXISTS, state_move, &ME, "a", "c");
     VERB(stage, HF_ERR_EXISTS, state_move, &ME, "a", "a");
+    assert_says(stage, "its name already"); /* and no hint to remove it */
+    VERB(stage, HF_ERR_EXISTS, state_copy, &ME, "a", "a", 0);
+    assert_says(stage, "its name already");
     VERB(stage, 0, state_keep, &ME, "a", BODY("{'versions':7}"));
     VERB(stage, 0, state_move, &ME, "a", "b");
     assert_has("{'name':'b','version':2,");

@@ -226,6 +226,28 @@ static void test_ttl(void **state) {
     hf_state_lease_free(&second);
 }
 
+/* Who lost the lease has not seen what others save then. */
+static void test_save_beside_a_lost_lease_ends_it(void **state) {
+    struct stage *stage = *state;
+    struct hf_state_lease *expired = NULL, *dead = NULL;
+    assert_code(stage, 0, take(stage, &expired, .ttl_ms = 1000));
+    stage->boot_ms += 1001;
+    stage_save_text(stage, "x", "\"of another\"");
+    expect_outcome(stage, 1, "taken_over");
+    assert_code(stage, HF_ERR_CONFLICT, save_by(stage, expired, "\"late\""));
+    pid_t pid = start_owner();
+    assert_code(stage, 0, take(stage, &dead, .pid = pid));
+    end_owner(pid);
+    stage_save_text(stage, "x", "\"of another\""); /* changes nothing, so there is nothing to be saved over */
+    assert_code(stage, 0, save_by(stage, dead, "\"his last\""));
+    stage_save_text(stage, "x", "\"of a third\"");
+    expect_outcome(stage, 2, "lost");
+    assert_code(stage, HF_ERR_CONFLICT, save_by(stage, dead, "\"late\""));
+    stage_expect_text(stage, "x", "\"of a third\"", 3);
+    hf_state_lease_free(&expired);
+    hf_state_lease_free(&dead);
+}
+
 static void test_without_ttl_nothing_is_renewed(void **state) {
     struct stage *stage = *state;
     struct hf_state_lease *lease = NULL;
@@ -390,6 +412,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_owner_that_cannot_be_read_lives, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_stolen, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_ttl, stage_memory, stage_teardown),
+        cmocka_unit_test_setup_teardown(test_save_beside_a_lost_lease_ends_it, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_without_ttl_nothing_is_renewed, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_owner_without_process, stage_memory, stage_teardown),
         cmocka_unit_test_setup_teardown(test_lease_of_another_state, stage_memory, stage_teardown),

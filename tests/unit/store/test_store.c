@@ -8,6 +8,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "store/store.h"
 
@@ -251,6 +253,22 @@ static void test_the_same_seed_fails_the_same_calls(void **state) {
     assert_true(strspn(codes[0], ".") < 100);
 }
 
+/* The store's threads are not in the child: an error there, not a wait without end. */
+static void test_a_child_after_fork_is_refused(void **state) {
+    struct hf_store *store = open_memory(NULL);
+    struct hf_error error;
+    int status = 0;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(hf_store_put(store, "page", "a", "{}", 2, NULL, NULL) == HF_ERR_INVALID ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(hf_store_put(store, "page", "a", "{}", 2, NULL, &error), 0);
+    hf_store_close(&store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_urls_are_refused),
@@ -264,6 +282,7 @@ int main(void) {
         cmocka_unit_test(test_a_large_batch_tells_of_the_change_that_was_added_first),
         cmocka_unit_test(test_a_flipped_bit_is_that_record_s_alone),
         cmocka_unit_test(test_the_same_seed_fails_the_same_calls),
+        cmocka_unit_test(test_a_child_after_fork_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
