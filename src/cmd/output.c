@@ -114,3 +114,18 @@ void output_close(struct output *output) {
         os_unlink(os, output->folder_fd, output->temporary, 0);
     os_close(os, output->folder_fd);
 }
+
+int output_write(const char *path, const struct buf *bytes, struct hf_error *error) {
+    struct output output;
+    if (bytes->failed)
+        return error_no_memory(error);
+    int code = output_open(path ? path : "-", &output, error);
+    if (code != 0)
+        return code;
+    buf_add(&output.bytes, bytes->data, bytes->size);
+    code = output_step(&output, error);
+    if (code == 0)
+        code = output_commit(&output, error);
+    output_close(&output);
+    return code;
+}

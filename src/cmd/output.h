@@ -20,5 +20,7 @@ int output_step(struct output *output, struct hf_error *error);
 /* Makes the file be there under its name. */
 int output_commit(struct output *output, struct hf_error *error);
 void output_close(struct output *output); /* without a commit: as if nothing had been */
+/* All of it at once. path NULL: standard output. */
+int output_write(const char *path, const struct buf *bytes, struct hf_error *error);
 
 #endif

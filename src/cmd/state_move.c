@@ -68,23 +68,16 @@ static int add_converted(enum state_format format, const struct command_reply *r
 
 static int write_export(const struct command_invocation *invocation, enum state_format format,
                         const struct command_reply *reply, struct hf_error *error) {
-    const char *path = command_value_of(invocation, "file");
-    struct output output;
-    int code = output_open(path ? path : "-", &output, error);
-    if (code != 0)
-        return code;
+    BUF_AUTO struct buf text;
+    int code = 0;
+    buf_init(&text);
     if (format == FORMAT_HOLDFAST) {
-        buf_add(&output.bytes, reply->body.data, reply->body.size);
-        buf_add_char(&output.bytes, '\n');
+        buf_add(&text, reply->body.data, reply->body.size);
+        buf_add_char(&text, '\n');
     } else {
-        code = add_converted(format, reply, &output.bytes, error);
+        code = add_converted(format, reply, &text, error);
     }
-    if (code == 0)
-        code = output_step(&output, error);
-    if (code == 0)
-        code = output_commit(&output, error);
-    output_close(&output);
-    return code;
+    return code == 0 ? output_write(command_value_of(invocation, "file"), &text, error) : code;
 }
 
 int command_state_export(const struct command_invocation *invocation, struct hf_error *error) {

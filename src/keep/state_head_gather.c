@@ -4,9 +4,7 @@
  *  1. Numbers of versions and runs go on behind the highest that any of them names, whole or not.
  *  2. Nobody has the lease: who had it cannot be known, and what he saves is refused.
  *  3. How many versions were to be kept is not known either: as many as there are, at least. */
-#include <string.h>
-
-#include "keep/state_inside.h"
+#include "keep/state_verb.h"
 
 struct gathering {
     struct state_head *head;
@@ -38,29 +36,19 @@ static int add_version(void *arg, const struct state_meta *meta, int code) {
     return take_meta(gathering, meta);
 }
 
-static int add_run(void *arg, const struct hf_record *record, int code) {
-    struct state_head *head = arg;
-    size_t bytes = strlen(head->name);
-    uint64_t number;
-    (void)code; /* the number of a damaged run counts too */
-    if (strncmp(record->id, head->name, bytes) != 0 || record->id[bytes] != '@')
-        return 1;
-    if (state_number_of_id(head->name, record->id, &number) == 0 && number > head->last_run)
-        head->last_run = number;
-    return 0;
-}
-
 int state_head_gather(struct hf_store *store, struct state_head *head, struct hf_error *error) {
     struct gathering gathering = {.head = head};
     int code = state_version_each(store, head->name, add_version, &gathering, error);
     if (code >= 0 && gathering.no_memory)
         return error_no_memory(error);
-    char after[HF_ID_MAX + 1];
-    state_number_id(head->name, 0, after);
+    BUF_AUTO struct buf runs;
+    buf_init(&runs);
     if (code >= 0)
-        code = hf_store_scan(store, STATE_RUN_KIND, after, 0, add_run, head, error);
+        code = state_numbers_of_runs(store, head->name, &runs, error);
     if (code < 0)
         return error_wrap(error, code, "gather state '%s'", head->name);
+    if (runs.size > 0)
+        head->last_run = state_numbers_at(&runs, state_numbers_count(&runs) - 1);
     if (head->last_run > head->fence)
         head->fence = head->last_run;
     head->last_run = head->fence;

@@ -15,6 +15,11 @@
 #include "run/source_store.h"
 #include "store/store.h"
 
+struct dated_code {
+    struct source_code code;
+    int64_t at_ms;
+};
+
 struct import {
     struct hf_store *store;
     const char *name, *who;
@@ -23,9 +28,8 @@ struct import {
     struct buf fields;    /* an object of those members that can be asked for */
     struct arena arena;
     enum source_kind kind;
-    uint32_t *codes; /* nodes of the code versions, newest first */
+    struct dated_code *codes; /* newest first */
     size_t code_count;
-    struct source_code newest; /* text NULL: none */
 };
 
 /* ---- reading and checking ---- */
@@ -61,7 +65,7 @@ static int collect_fields(struct import *import, struct hf_error *error) {
     return import->fields.failed ? error_no_memory(error) : 0;
 }
 
-static int read_code(struct import *import, uint32_t node, struct source_code *ret_code, struct hf_error *error) {
+static int read_code(struct import *import, uint32_t node, struct dated_code *ret_code, struct hf_error *error) {
     struct source_code code = {.version = json_member_i64(&import->doc, node, "version", 0)};
     char digest[DIGEST_HEX];
     code.text = json_to_text(&import->doc, json_member(&import->doc, node, "code"), &import->arena, &code.bytes);
@@ -76,7 +80,10 @@ static int read_code(struct import *import, uint32_t node, struct source_code *r
                          SOURCE_CODE_MAX);
     code.author = json_member_text(&import->doc, node, "author", &import->arena);
     code.note = json_member_text(&import->doc, node, "note", &import->arena);
-    *ret_code = code;
+    const char *at = json_member_text(&import->doc, node, "at", &import->arena);
+    *ret_code = (struct dated_code){.code = code};
+    if (at && text_to_time(at, &ret_code->at_ms) != 0)
+        ret_code->at_ms = 0;
     return 0;
 }
 
@@ -91,21 +98,22 @@ static int read_codes(struct import *import, struct hf_error *error) {
         return error_no_memory(error);
     for (uint32_t node = json_first(&import->doc, array); node != JSON_NONE;
          node = json_after(&import->doc, array, node)) {
-        struct source_code code;
-        int result = read_code(import, node, &code, error);
-        if (result != 0)
-            return result;
-        if (import->code_count == 0)
-            import->newest = code;
-        import->codes[import->code_count++] = node;
+        int code = read_code(import, node, &import->codes[import->code_count], error);
+        if (code != 0)
+            return code;
+        import->code_count++;
     }
     return 0;
 }
 
+/* NULL: none, or a command. */
+static const struct source_code *newest_code(const struct import *import) {
+    return import->kind == SOURCE_PYTHON && import->code_count > 0 ? &import->codes[0].code : NULL;
+}
+
 static int check_code(const struct import *import, struct hf_error *error) {
-    if (import->kind == SOURCE_COMMAND || !import->newest.text)
-        return 0;
-    return code_check_python(store_os(import->store), NULL, import->newest.text, import->newest.bytes, error);
+    const struct source_code *newest = newest_code(import);
+    return newest ? code_check_python(store_os(import->store), NULL, newest->text, newest->bytes, error) : 0;
 }
 
 static int read_import(struct import *import, const char *body, size_t body_bytes, struct hf_error *error) {
@@ -143,19 +151,14 @@ static int commit_one(struct import *import, struct hf_batch **batch, int code, 
 static int write_earlier_code(struct import *import, struct hf_error *error) {
     for (size_t i = import->code_count; i-- > 1;) {
         struct hf_batch *batch = NULL;
-        struct source_code code;
-        int64_t last = 0, at_ms = 0;
-        int result = read_code(import, import->codes[i], &code, error);
-        const char *at = json_member_text(&import->doc, import->codes[i], "at", &import->arena);
-        if (at && text_to_time(at, &at_ms) != 0)
-            at_ms = 0;
-        if (result == 0)
-            result = source_code_last_version(import->store, import->name, &last, error);
+        struct source_code code = import->codes[i].code;
+        int64_t last = 0;
+        int result = source_code_last_version(import->store, import->name, &last, error);
         code.version = last + 1;
         if (result == 0)
             result = hf_batch_new(import->who, &batch, error);
         if (result == 0)
-            result = source_code_put(batch, import->name, &code, at_ms, error);
+            result = source_code_put(batch, import->name, &code, import->codes[i].at_ms, error);
         result = commit_one(import, &batch, result, error);
         if (result != 0)
             return result;
@@ -221,10 +224,10 @@ static int read_theirs(const struct import *import, struct source_spec **ret_spe
 }
 
 static int make_new(struct import *import, struct hf_error *error) {
-    const struct source_code *newest = import->kind == SOURCE_PYTHON ? &import->newest : NULL;
+    const struct source_code *newest = newest_code(import);
     struct source_spec *spec = NULL;
     struct source_state state;
-    if (newest && !newest->text)
+    if (import->kind == SOURCE_PYTHON && !newest)
         return error_set(error, HF_ERR_INVALID, "the document has no code, and there is no such source yet");
     int code = read_state(import, &state, error);
     if (code == 0)
@@ -247,11 +250,12 @@ static void write_replacement(const struct import *import, const struct source_s
         if (strcmp(SOURCE_FIELDS[i].name, "argv") != 0 || theirs->kind == SOURCE_COMMAND)
             source_field_write(theirs, &SOURCE_FIELDS[i], writer);
     }
-    if (import->kind != SOURCE_PYTHON || !import->newest.text)
+    const struct source_code *newest = newest_code(import);
+    if (!newest)
         return;
     json_key(writer, "code");
-    json_string_bytes(writer, import->newest.text, import->newest.bytes);
-    json_put_string(writer, "note", import->newest.note ? import->newest.note : "imported");
+    json_string_bytes(writer, newest->text, newest->bytes);
+    json_put_string(writer, "note", newest->note ? newest->note : "imported");
 }
 
 static int change_old(struct import *import, struct source_entry *entry, int merge, struct hf_error *error) {

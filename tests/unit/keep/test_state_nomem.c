@@ -11,35 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fault/failing_memory.h"
 #include "keep/state.h"
 #include "store/store.h"
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-
-static long calls, fail_at; /* fail_at 0: never */
-static int for_ever;
-
-static int fails(void) {
-    long call = ++calls;
-    return fail_at && (call == fail_at || (for_ever && call > fail_at));
-}
-
-void *__wrap_malloc(size_t bytes) {
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes) {
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes) {
-    return fails() ? NULL : __real_realloc(old, bytes);
-}
 
 typedef int (*verb_call)(struct hf_store *store, struct buf *answer, struct hf_error *error);
 
@@ -145,18 +119,17 @@ static struct hf_store *open_sample(void) {
 }
 
 /* 0 when it ran through without reaching the allocation that fails. */
-static int run_once(verb_call verb, long at) {
+static int run_once(verb_call verb, uint64_t at, int for_ever) {
     struct hf_error error = {0};
     struct buf answer;
     struct hf_store *store = open_sample();
     buf_init(&answer);
-    calls = 0;
-    fail_at = at;
+    failing_memory_set(at, for_ever);
     int code = verb(store, &answer, &error);
-    int is_reached = calls >= at;
-    fail_at = 0;
+    int is_reached = failing_memory_count() >= at;
+    failing_memory_heal();
     if (code != 0 && (!is_reached || code != HF_ERR_NO_MEMORY || error.code != code || !error.message[0]))
-        fail_msg("allocation %ld: %d: %s", at, code, error.message);
+        fail_msg("allocation %llu: %d: %s", (unsigned long long)at, code, error.message);
     buf_fini(&answer);
     buf_init(&answer);
     assert_int_equal(state_list(store, NULL, 0, &answer, &error), 0); /* works on, and no head is without its version */
@@ -167,8 +140,8 @@ static int run_once(verb_call verb, long at) {
 }
 
 static void sweep(verb_call verb) {
-    for (for_ever = 0; for_ever < 2; for_ever++)
-        for (long at = 1; run_once(verb, at);)
+    for (int for_ever = 0; for_ever < 2; for_ever++)
+        for (uint64_t at = 1; run_once(verb, at, for_ever);)
             at++;
 }
 
